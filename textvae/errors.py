@@ -1,0 +1,21 @@
+"""Errors that a user can mend: each message is one line that says what, where and what to do."""
+
+
+class TextVAEError(Exception):
+    """Base of every error that the command line shows as one line without a traceback."""
+
+
+class ConfigError(TextVAEError):
+    """A configuration value that is unknown, missing or out of range."""
+
+
+class DataError(TextVAEError):
+    """Text that cannot be had, read or used."""
+
+
+class CheckpointError(TextVAEError):
+    """A run folder that is missing, incomplete or does not fit the program."""
+
+
+class TrainingError(TextVAEError):
+    """A training run that cannot go on, such as one whose loss is no longer finite."""

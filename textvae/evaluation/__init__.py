@@ -1,0 +1,1 @@
+"""Every measurement, from the three methods of the model alone."""

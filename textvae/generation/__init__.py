@@ -1,0 +1,1 @@
+"""From z to sentences and back."""

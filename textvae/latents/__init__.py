@@ -1,0 +1,1 @@
+"""Distributions over z: posterior heads, priors and the divergence between them."""
