@@ -7,26 +7,16 @@ import numpy as np
 import torch
 
 from textvae.data.grouping import EqualLength, Grouping, LengthIndex
+from textvae.data.specials import SPECIALS, Specials
 from textvae.errors import ConfigError, DataError
 
-
-class Specials(NamedTuple):
-    """Token ids that every tokenizer shares; <unk> is an ordinary word."""
-
-    pad: int = 0
-    bos: int = 1
-    eos: int = 2
-    unk: int = 3
-
-
-SPECIALS = Specials()
 ONE_LENGTH = EqualLength()
 
 
 class Batch(NamedTuple):
-    """inputs (B,T) `<s> w1..wn`, targets (B,T) `w1..wn </s>`, lengths (B,) = n + 1, labels (B,) or None; all int64.
+    """inputs (B,T) `<s> w1..wn`, targets (B,T) `w1..wn </s>`, lengths (B,) = n + 1, labels (B,) or None.
 
-    Beyond a sentence's length both hold <pad>.
+    All int64; beyond a sentence's length inputs and targets hold <pad>.
     """
 
     inputs: torch.Tensor
@@ -88,7 +78,7 @@ def collate(
     labels: Sequence[int] | None = None,
     specials: Specials = SPECIALS,
 ) -> Batch:
-    """Word ids of B sentences, without <s> and </s> -> Batch, padded to the longest. DataError where there are none."""
+    """Word ids of B sentences, without <s> and </s> -> Batch, padded to the longest; DataError for none."""
     if not rows:
         raise DataError("no sentence was given, so there is no batch to make")
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
@@ -101,7 +91,8 @@ def collate(
 class Batcher:
     """Batches of `size` sentences of a split; an epoch's order is a pure function of (seed, epoch).
 
-    Keeps 8 bytes a sentence, 12 while an epoch runs. ConfigError for a size below 1, DataError for no sentences.
+    Keeps 8 bytes a sentence, 12 while an epoch runs. ConfigError for a size below 1, DataError for no
+    sentences.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Which sentences of a split share a batch: those of one length, or neighbours in length within a shuffled pool."""
+"""Which sentences share a batch: those of one length, or neighbours in length within a shuffled pool."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -79,7 +79,7 @@ class EqualLength:
 
 @dataclass(frozen=True)
 class Bucketed:
-    """Batches of similar lengths, padded: sentences are shuffled, and sorted by length within pools of `pool` batches."""
+    """Batches of similar lengths, padded: shuffled, then sorted by length within pools of `pool` batches."""
 
     pool: int = 50
 
