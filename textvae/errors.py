@@ -2,7 +2,9 @@
 
 
 class TextVAEError(Exception):
-    """Base of every error that the command line shows as one line without a traceback."""
+    """Base of every error that the command line shows as one line, ending with the exit status `status`."""
+
+    status = 1
 
 
 class ConfigError(TextVAEError):
@@ -19,3 +21,9 @@ class CheckpointError(TextVAEError):
 
 class TrainingError(TextVAEError):
     """A training run that cannot go on, such as one whose loss is no longer finite."""
+
+
+class Interrupted(TrainingError):
+    """Training was asked to stop and has saved its state."""
+
+    status = 130

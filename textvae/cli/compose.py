@@ -1,0 +1,59 @@
+"""Hydra at the edge: from overrides to a plain dict, and from its errors to ours."""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from textvae.cli.locations import config_directory
+from textvae.errors import ConfigError
+
+Task = Callable[[dict[str, Any]], Any]
+
+
+def folder_name(overrides: str) -> str:
+    """A folder's name from overrides: neither `=` nor `,` nor `/`, which later overrides could not quote."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", overrides.replace("=", "-").replace(",", "+").replace("+", "__")) or "run"
+
+
+def run(verb: str, overrides: Sequence[str], task: Task) -> None:
+    """Composes conf/VERB.yaml with the overrides and calls task, once or, with -m, for each job.
+
+    Raises ConfigError for what Hydra refuses; errors of the task come through as they are.
+    """
+    OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of being printed with a traceback
+    sys.argv = [f"textvae {verb}", *overrides]
+
+    def job(config: DictConfig) -> Any:
+        return task(plain(config, verb))
+
+    try:
+        hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=verb)(job)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_one_line(error)) from error
+
+
+def plain(config: DictConfig, verb: str) -> dict[str, Any]:
+    """The config with every reference resolved; ConfigError for a value that must be given and is not."""
+    try:
+        return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+    except MissingMandatoryValue as error:
+        key = str(error).split(":")[-1].strip().splitlines()[0]
+        raise ConfigError(f"{key} must be given: textvae {verb} {key}=...") from error
+
+
+def _one_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    cause = error.__cause__
+    if cause is not None and str(cause):
+        lines += [line.strip() for line in str(cause).splitlines()[:1]]
+    return "; ".join(dict.fromkeys(lines))
+
+

@@ -1,0 +1,64 @@
+"""The command `textvae VERB [override ...]`; imports nothing heavy until the verb is known."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from textvae.errors import TextVAEError
+
+VERBS = {
+    "train": "train a model (experiment=ptb/collapse, any override, -m for a sweep, resume=RUN)",
+    "evaluate": "measure a run: likelihood bounds, KL, active units, mutual information, verdict",
+    "sample": "sentences from the prior",
+    "interpolate": "sentences on the way between two sentences or two draws",
+    "reconstruct": "sentences through q(z|x) and back",
+    "encode": "posterior means and variances of sentences, as JSON lines",
+    "analogy": "a is to b as c is to ?",
+}
+
+
+def usage() -> str:
+    lines = [f"  {verb:<12} {text}" for verb, text in VERBS.items()]
+    return "\n".join(
+        [
+            "textvae: sentence VAEs, posterior collapse and its remedies",
+            "",
+            "usage: textvae VERB [key=value ...]      textvae VERB --help shows every key",
+            "",
+            *lines,
+            "",
+            "All verbs but train take checkpoint=RUN, the folder of a run.",
+        ]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one verb; returns the exit status: 0, 1 for an error said in one line, 130 when interrupted."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    verb, *overrides = arguments
+    if verb not in VERBS:
+        return complain(f"unknown verb {verb!r}; known: {', '.join(VERBS)}")
+    try:
+        return int(importlib.import_module(f"textvae.cli.{verb}").main(overrides) or 0)
+    except TextVAEError as error:
+        complain(str(error))
+        return error.status
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone, as in `textvae sample | head`
+        return 0
+
+
+def complain(message: str) -> int:
+    """One line on standard error, whatever the message holds; returns exit status 1."""
+    print(f"textvae: {' '.join(message.split())}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""The sentence VAE: the only file that sees encoder, head, prior and decoder together."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from textvae.data.batching import Batch
+from textvae.errors import ConfigError
+from textvae.latents.divergence import kl_groups
+from textvae.latents.heads import HEADS
+from textvae.latents.priors import PRIORS
+from textvae.networks.cross_entropy import token_log_prob
+from textvae.networks.decoder import DECODERS
+from textvae.networks.encoder import ENCODERS
+from textvae.networks.initialisation import INITIALISATIONS
+from textvae.registry import construct
+
+
+class Output(NamedTuple):
+    """One pass over a batch; `kl` is the true KL in groups, whatever an objective charges for it."""
+
+    posterior: Distribution
+    prior: Distribution
+    z: Tensor  # (S,B,Z)
+    log_px_z: Tensor  # (S,B) nats, summed over a sentence's tokens
+    kl: Tensor  # (B,G) nats
+    batch: Batch
+
+
+class SentenceVAE(nn.Module):
+    """p(x, z) = p(z) prod_t p(w_t | w_<t, z) with q(z|x): encoder, posterior head, prior and decoder."""
+
+    def __init__(self, encoder: nn.Module, head: nn.Module, prior: nn.Module, decoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.head, self.prior_module, self.decoder = encoder, head, prior, decoder
+
+    @property
+    def latent_size(self) -> int:
+        return int(self.head.size)
+
+    def posterior(self, batch: Batch) -> Distribution:
+        """q(z|x), batch shape (B,)."""
+        return self.head(self.encoder(batch.sentences, batch.lengths + 1))
+
+    def prior(self, batch: Batch | None = None) -> Distribution:
+        """p(z), or p(z|label) where the prior is conditional."""
+        return self.prior_module(None if batch is None else batch.labels)
+
+    def log_likelihood(self, batch: Batch, z: Tensor) -> Tensor:
+        """log p(x|z), z (S,B,Z) -> (S,B), nats a sentence with its end; padding counts nothing."""
+        hidden, mask = self.decoder.hidden(batch.inputs, z), batch.mask
+        targets = batch.targets[mask].repeat(len(z))
+        words = token_log_prob(hidden[:, mask].flatten(0, 1), self.decoder.output.weight, targets)
+        sentences = torch.zeros(len(z), *mask.shape, dtype=words.dtype, device=words.device)
+        return sentences.masked_scatter(mask.expand_as(sentences), words).sum(-1)
+
+    def forward(self, batch: Batch, samples: int = 1) -> Output:
+        posterior, prior = self.posterior(batch), self.prior(batch)
+        z = posterior.rsample((samples,))
+        return Output(posterior, prior, z, self.log_likelihood(batch, z), kl_groups(posterior, prior, z), batch)
+
+    def inference_parameters(self) -> Iterator[nn.Parameter]:
+        """Those of q(z|x): what aggressive training updates alone."""
+        yield from self.encoder.parameters()
+        yield from self.head.parameters()
+
+    def generative_parameters(self) -> Iterator[nn.Parameter]:
+        """Those of p(x, z)."""
+        yield from self.decoder.parameters()
+        yield from self.prior_module.parameters()
+
+
+def build_model(config: Mapping[str, Any], vocabulary: int, unk: int) -> SentenceVAE:
+    """The model of a config with the sections encoder, latent, prior, decoder and initialisation.
+
+    Raises ConfigError for an unknown name or setting, or a value out of range.
+    """
+    sections = ("encoder", "latent", "prior", "decoder", "initialisation")
+    missing = [name for name in sections if name not in config]
+    if missing:
+        raise ConfigError(f"the config has no section {missing[0]!r}; a model needs {', '.join(sections)}")
+    encoder = construct(ENCODERS, config["encoder"], "encoder", vocabulary=vocabulary)
+    head = construct(HEADS, config["latent"], "latent", inputs=encoder.size)
+    prior = construct(PRIORS, config["prior"], "prior", size=head.size)
+    decoder = construct(DECODERS, config["decoder"], "decoder", vocabulary=vocabulary, latent=head.size, unk=unk)
+    model = SentenceVAE(encoder, head, prior, decoder)
+    construct(INITIALISATIONS, config["initialisation"], "initialisation")(model)
+    return model

@@ -1,0 +1,93 @@
+"""From z and the words so far to the state that predicts the next word."""
+
+from collections.abc import Collection
+
+import torch
+from torch import Tensor, nn
+
+from textvae.networks.corruption import Inputless, WordDropout
+
+State = tuple[Tensor, Tensor]  # (h, c), each (layers, N, H)
+
+PLACES = ("state", "input", "output")
+
+
+class LSTMDecoder(nn.Module):
+    """An LSTM that reads `<s> w1 .. wn` and z, with an output layer without bias over V words.
+
+    `z_into` says where z enters: "state": c0 = W z, h0 = tanh(c0), W without bias; "input": joined to the embedding
+    of each word; "output": W' z is added to each hidden state before the output layer. He et al. 2019 (arXiv 1901.05534) use
+    state and input, Bowman et al. 2016 (arXiv 1511.06349) the state alone.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        latent: int,
+        unk: int,
+        embedding: int = 256,
+        hidden: int = 256,
+        layers: int = 1,
+        z_into: Collection[str] = ("state", "input"),
+        dropout_in: float = 0.5,
+        dropout_out: float = 0.5,
+        word_keep: float = 1.0,
+        inputless: bool = False,
+    ) -> None:
+        super().__init__()
+        _check(embedding=embedding, hidden=hidden, layers=layers, dropout_in=dropout_in, dropout_out=dropout_out)
+        places = set(z_into) if latent else set()
+        if places - set(PLACES) or (latent and not places):
+            raise ValueError(f"z_into is {sorted(z_into)}, must be some of {', '.join(PLACES)}")
+        self.layers, self.hidden_size = layers, hidden
+        self.reads = Inputless(unk) if inputless else WordDropout(word_keep, unk)
+        self.embedding = nn.Embedding(vocabulary, embedding)
+        self.input_latent = latent if "input" in places else 0
+        self.lstm = nn.LSTM(embedding + self.input_latent, hidden, layers, batch_first=True)
+        self.to_state = nn.Linear(latent, layers * hidden, bias=False) if "state" in places else None
+        self.to_output = nn.Linear(latent, hidden, bias=False) if "output" in places else None
+        self.dropout_in, self.dropout_out = nn.Dropout(dropout_in), nn.Dropout(dropout_out)
+        self.output = nn.Linear(hidden, vocabulary, bias=False)
+
+    def start(self, z: Tensor) -> State:
+        """z (N,Z) -> (h0, c0), each (layers, N, H); zeros where z does not enter the state."""
+        if self.to_state is None:
+            zero = z.new_zeros(self.layers, len(z), self.hidden_size)
+            return zero, zero
+        c = self.to_state(z).view(len(z), self.layers, self.hidden_size).transpose(0, 1).contiguous()
+        return torch.tanh(c), c
+
+    def hidden(self, inputs: Tensor, z: Tensor) -> Tensor:
+        """inputs (B,T), z (S,B,Z) -> what the output layer reads, (S,B,T,H)."""
+        samples, (rows, steps) = len(z), inputs.shape
+        embedded = self.dropout_in(self.embedding(self.reads(inputs, self.training)))
+        embedded = embedded.expand(samples, *embedded.shape).flatten(0, 1)  # (S*B,T,E)
+        flat_z = z.flatten(0, 1)
+        states = self._run(embedded, flat_z, self.start(flat_z))[0]
+        return states.view(samples, rows, steps, -1)
+
+    def step(self, tokens: Tensor, z: Tensor, state: State) -> tuple[Tensor, State]:
+        """The next word's logits (N,V) after tokens (N,), and the state to go on from."""
+        embedded = self.dropout_in(self.embedding(self.reads(tokens[:, None], self.training)))
+        states, state = self._run(embedded, z, state)
+        return self.output(states[:, 0]), state
+
+    def _run(self, embedded: Tensor, z: Tensor, state: State) -> tuple[Tensor, State]:
+        if self.input_latent:
+            embedded = torch.cat([embedded, z[:, None].expand(-1, embedded.shape[1], -1)], dim=-1)
+        states, state = self.lstm(embedded, state)
+        states = self.dropout_out(states)
+        if self.to_output is not None:
+            states = states + self.to_output(z)[:, None]
+        return states, state
+
+
+def _check(**settings: float) -> None:
+    for name, value in settings.items():
+        if name.startswith("dropout") and not 0 <= value < 1:
+            raise ValueError(f"{name} is {value}, must be in [0, 1)")
+        if not name.startswith("dropout") and value < 1:
+            raise ValueError(f"{name} is {value}, must be at least 1")
+
+
+DECODERS = {"lstm": LSTMDecoder}

@@ -1,0 +1,45 @@
+"""From token ids to one vector a sentence."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+
+class LSTMEncoder(nn.Module):
+    """The last hidden state of an LSTM that reads `<s> w1 .. wn </s>`: (B,T+1) -> (B, size).
+
+    A bidirectional encoder joins the last state of the forward direction with that of the backward one, which
+    has read from `</s>` to `<s>`; padding is never read.
+    """
+
+    def __init__(
+        self, vocabulary: int, embedding: int = 256, hidden: int = 256, layers: int = 1, bidirectional: bool = False
+    ) -> None:
+        super().__init__()
+        for name, value in {"embedding": embedding, "hidden": hidden, "layers": layers}.items():
+            if value < 1:
+                raise ValueError(f"{name} is {value}, must be at least 1")
+        self.embedding = nn.Embedding(vocabulary, embedding)
+        self.lstm = nn.LSTM(embedding, hidden, layers, batch_first=True, bidirectional=bidirectional)
+        self.size = hidden * (2 if bidirectional else 1)
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        embedded = self.embedding(ids)
+        if self.lstm.bidirectional:
+            packed = pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
+            last = self.lstm(packed)[1][0]  # (layers * 2, B, H)
+            return torch.cat([last[-2], last[-1]], dim=-1)
+        states = self.lstm(embedded)[0]  # (B,T+1,H)
+        return states[torch.arange(len(ids), device=ids.device), lengths - 1]
+
+
+class NoEncoder(nn.Module):
+    """The encoder of a model without z: a vector of size 0."""
+
+    size = 0
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        return torch.zeros(len(ids), 0, device=ids.device)
+
+
+ENCODERS = {"lstm": LSTMEncoder, "none": NoEncoder}

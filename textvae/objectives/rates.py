@@ -1,0 +1,74 @@
+"""What an objective charges for the KL: pure functions (B,G) -> (B,), nats a sentence.
+
+The published forms of free bits (Kingma et al. 2016, arXiv 1606.04934; Li et al. 2019, arXiv 1909.00868) differ in what is
+compared with the threshold lambda; each has its own name here.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+Rate = Callable[[Tensor], Tensor]
+
+
+class TrueKL:
+    """sum_j KL_j."""
+
+    def __call__(self, kl: Tensor) -> Tensor:
+        return kl.sum(-1)
+
+
+class _Threshold:
+    """A free amount of KL, given as nats `per_dimension` or as a `total` over all dimensions."""
+
+    def __init__(self, per_dimension: float | None = None, total: float | None = None) -> None:
+        if (per_dimension is None) == (total is None):
+            raise ValueError("give the free nats either as per_dimension or as total")
+        if (value := per_dimension if total is None else total) is None or value < 0:
+            raise ValueError(f"{'per_dimension' if total is None else 'total'} is {value} nats, must be at least 0")
+        self._per_dimension, self._total = per_dimension, total
+
+    def each(self, groups: int) -> float:
+        """lambda of one of the groups."""
+        return self._per_dimension if self._per_dimension is not None else (self._total or 0.0) / max(groups, 1)
+
+    def all(self, groups: int) -> float:
+        """lambda of all groups together."""
+        return self._total if self._total is not None else (self._per_dimension or 0.0) * groups
+
+
+class FreeBitsBatchMean(_Threshold):
+    """sum_j max(lambda_j, mean_b KL_bj), the same for every sentence (Kingma et al. 2016, eq. 16)."""
+
+    def __call__(self, kl: Tensor) -> Tensor:
+        return kl.mean(0).clamp_min(self.each(kl.shape[1])).sum().expand(len(kl))
+
+
+class FreeBitsPerSentenceDimension(_Threshold):
+    """sum_j max(lambda_j, KL_bj): the form "2" of the code of Li et al. 2019."""
+
+    def __call__(self, kl: Tensor) -> Tensor:
+        return kl.clamp_min(self.each(kl.shape[1])).sum(-1)
+
+
+class FreeBitsPerSentence(_Threshold):
+    """max(lambda, sum_j KL_bj): the form "1" of the code of Li et al. 2019."""
+
+    def __call__(self, kl: Tensor) -> Tensor:
+        return kl.sum(-1).clamp_min(self.all(kl.shape[1]))
+
+
+class FreeBitsBatchMeanTotal(_Threshold):
+    """max(lambda, mean_b sum_j KL_bj), the same for every sentence: the form "3" of the code of Li et al. 2019."""
+
+    def __call__(self, kl: Tensor) -> Tensor:
+        return kl.sum(-1).mean().clamp_min(self.all(kl.shape[1])).expand(len(kl))
+
+
+RATES: dict[str, Callable[..., Rate]] = {
+    "true_kl": TrueKL,
+    "free_bits_batch_mean": FreeBitsBatchMean,
+    "free_bits_per_sentence_dimension": FreeBitsPerSentenceDimension,
+    "free_bits_per_sentence": FreeBitsPerSentence,
+    "free_bits_batch_mean_total": FreeBitsBatchMeanTotal,
+}

@@ -1,0 +1,113 @@
+"""The KL weight beta as a pure function of the training step."""
+
+import math
+from typing import Protocol
+
+
+class Schedule(Protocol):
+    """step -> beta; `final` is the last beta, at which checkpoints are compared."""
+
+    final: float
+
+    def __call__(self, step: int) -> float: ...
+
+
+def _span(what: str, epochs: float | None, steps: int | None, steps_per_epoch: int) -> float:
+    """A length given as either epochs or steps, in steps."""
+    if (epochs is None) == (steps is None):
+        raise ValueError(f"give either {what}_epochs or {what}_steps, not {'both' if epochs is not None else 'neither'}")
+    span = float(steps) if steps is not None else float(epochs or 0) * steps_per_epoch
+    if span <= 0:
+        raise ValueError(f"{what} is {span:g} steps long, must be above 0")
+    return span
+
+
+def _weight(name: str, value: float) -> float:
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} is {value}, must be finite and at least 0")
+    return value
+
+
+class Constant:
+    """beta(t) = beta: 1 is the plain VAE, 0 the autoencoder, above 1 beta-VAE (Higgins et al. 2017)."""
+
+    def __init__(self, beta: float = 1.0) -> None:
+        self.final = _weight("beta", beta)
+
+    def __call__(self, step: int) -> float:
+        return self.final
+
+
+class Linear:
+    """beta(t) = start + (end - start) min(t / warmup, 1)."""
+
+    def __init__(
+        self,
+        steps_per_epoch: int,
+        start: float = 0.0,
+        end: float = 1.0,
+        warmup_epochs: float | None = None,
+        warmup_steps: int | None = None,
+    ) -> None:
+        self.start, self.final = _weight("start", start), _weight("end", end)
+        self.warmup = _span("warmup", warmup_epochs, warmup_steps, steps_per_epoch)
+
+    def __call__(self, step: int) -> float:
+        return self.start + (self.final - self.start) * min(step / self.warmup, 1.0)
+
+
+class Logistic:
+    """beta(t) = end (s(t) - s(0)) / (s(warmup) - s(0)), s(t) = 1 / (1 + exp(-slope (t / warmup - 1/2))), until t = warmup.
+
+    The sigmoid of Bowman et al. 2016 with its middle at half the warm-up, stretched to start at 0 and to reach `end`
+    exactly; constant afterwards.
+    """
+
+    def __init__(
+        self,
+        steps_per_epoch: int,
+        slope: float = 10.0,
+        end: float = 1.0,
+        warmup_epochs: float | None = None,
+        warmup_steps: int | None = None,
+    ) -> None:
+        if slope <= 0:
+            raise ValueError(f"slope is {slope}, must be above 0")
+        self.slope, self.final = slope, _weight("end", end)
+        self.warmup = _span("warmup", warmup_epochs, warmup_steps, steps_per_epoch)
+
+    def __call__(self, step: int) -> float:
+        low, high = self._sigmoid(0.0), self._sigmoid(1.0)
+        return self.final * (self._sigmoid(min(step / self.warmup, 1.0)) - low) / (high - low)
+
+    def _sigmoid(self, progress: float) -> float:
+        return 1 / (1 + math.exp(-self.slope * (progress - 0.5)))
+
+
+class Cyclical:
+    """`cycles` times: beta rises from 0 to `end` over the first `rise` of a cycle and stays there for the rest.
+
+    After the last cycle beta = end. Fu et al. 2019 (arXiv 1903.10145): 4 cycles, rise 1/2.
+    """
+
+    def __init__(
+        self,
+        steps_per_epoch: int,
+        cycles: int = 4,
+        rise: float = 0.5,
+        end: float = 1.0,
+        cycle_epochs: float | None = None,
+        cycle_steps: int | None = None,
+    ) -> None:
+        if cycles < 1 or not 0 < rise <= 1:
+            raise ValueError(f"cycles is {cycles} (at least 1) and rise {rise} (in (0, 1])")
+        self.cycles, self.rise, self.final = cycles, rise, _weight("end", end)
+        self.cycle = _span("cycle", cycle_epochs, cycle_steps, steps_per_epoch)
+
+    def __call__(self, step: int) -> float:
+        if step >= self.cycles * self.cycle:
+            return self.final
+        return self.final * min(step % self.cycle / self.cycle / self.rise, 1.0)
+
+
+SCHEDULES = {"constant": Constant, "linear": Linear, "logistic": Logistic, "cyclical": Cyclical}

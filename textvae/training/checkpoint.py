@@ -1,0 +1,77 @@
+"""The folder of a run: config.json, tokenizer.json, weights as safetensors, metrics.jsonl, summary.json."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from textvae.data.tokenization import Tokenizer
+from textvae.errors import CheckpointError
+from textvae.model import SentenceVAE, build_model
+from textvae.training.files import read_tensors, write_json, write_tensors
+
+
+class RunFolder:
+    """Paths and files of one run."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config, self.tokenizer = self.path / "config.json", self.path / "tokenizer.json"
+        self.best, self.last = self.path / "best.safetensors", self.path / "last.safetensors"
+        self.final, self.summary = self.path / "model.safetensors", self.path / "summary.json"
+        self.metrics = self.path / "metrics.jsonl"
+
+    def create(self, config: dict[str, Any], tokenizer: Tokenizer) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.config, config)
+        tokenizer.save(self.tokenizer)
+
+    def reopen(self) -> None:
+        """Takes back what marks a run as finished, since training goes on."""
+        self.final.unlink(missing_ok=True)
+        self.summary.unlink(missing_ok=True)
+
+    def read_config(self) -> dict[str, Any]:
+        if not self.path.is_dir():
+            raise CheckpointError(f"{self.path} is no folder; give the folder of a run, as checkpoint=RUN")
+        if not self.config.is_file():
+            raise CheckpointError(f"{self.path} holds no config.json, so it is not the folder of a run")
+        try:
+            config = json.loads(self.config.read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise CheckpointError(f"{self.config} is damaged: {error}") from error
+        if not isinstance(config, dict):
+            raise CheckpointError(f"{self.config} is damaged: it holds no mapping")
+        return config
+
+    def weights(self) -> Path:
+        """The file with the weights of a finished run, else the best so far."""
+        for path in (self.final, self.best):
+            if path.is_file():
+                return path
+        raise CheckpointError(f"{self.path} holds no weights yet ({self.final.name} or {self.best.name})")
+
+
+def load_model(path: str | Path) -> tuple[SentenceVAE, Tokenizer, dict[str, Any]]:
+    """Model in evaluation mode, tokenizer and config from a run's folder alone. CheckpointError where they do not fit."""
+    folder = RunFolder(path)
+    config = folder.read_config()
+    tokenizer = Tokenizer.load(folder.tokenizer)
+    model = build_model(config, tokenizer.size, tokenizer.unk)
+    load_weights(model, folder.weights())
+    return model.eval(), tokenizer, config
+
+
+def save_weights(model: SentenceVAE, path: Path) -> None:
+    write_tensors(path, {key: value.contiguous() for key, value in model.state_dict().items()}, {})
+
+
+def load_weights(model: SentenceVAE, path: Path) -> None:
+    tensors, _ = read_tensors(path)
+    expected = model.state_dict()
+    for name in sorted(set(expected) ^ set(tensors)):
+        raise CheckpointError(f"{path} {'lacks' if name in expected else 'has an unexpected'} {name}")
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            here, there = tuple(tensor.shape), tuple(expected[name].shape)
+            raise CheckpointError(f"{path}: {name} is {here}, config and tokenizer of the run ask for {there}")
+    model.load_state_dict(tensors)

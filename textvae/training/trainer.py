@@ -1,0 +1,212 @@
+"""The training loop. It knows of no remedy and of no latent family."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from textvae.data.batching import Batch, Batcher
+from textvae.errors import Interrupted, TrainingError
+from textvae.evaluation.evaluator import evaluate
+from textvae.model import SentenceVAE
+from textvae.objectives.objective import Objective
+from textvae.training.checkpoint import RunFolder, load_weights, save_weights
+from textvae.training.descent import Descent
+from textvae.training.files import load_state, save_state
+from textvae.training.means import Means
+from textvae.training.plateau import Plateau
+from textvae.training.randomness import random_state, set_random_state
+from textvae.training.trackers import Tracker
+from textvae.training.updaters import Updater
+
+Progress = Callable[[str, int, int], None]  # what, done, of
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where training ends and how often it speaks and saves."""
+
+    max_epochs: int = 40
+    max_steps: int | None = None
+    log_every: int = 100
+    checkpoint_minutes: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.max_epochs < 0 or (self.max_steps is not None and self.max_steps < 0):
+            raise ValueError(f"max_epochs is {self.max_epochs} and max_steps {self.max_steps}, neither may be negative")
+        if self.log_every < 1 or self.checkpoint_minutes <= 0:
+            raise ValueError(
+                f"log_every is {self.log_every} (at least 1), checkpoint_minutes {self.checkpoint_minutes} (above 0)"
+            )
+
+
+@dataclass
+class Clock:
+    """What a run has used, over all of its resumptions."""
+
+    wall_s: float = 0.0
+    train_s: float = 0.0
+    tokens: int = 0
+
+
+class Trainer:
+    """Goes through the epochs of `batches`, validates after each, keeps the best weights and the last state.
+
+    The score of an epoch is validation rec + final beta * kl, so that epochs of annealing cannot win and an
+    autoencoder is judged by its reconstruction.
+    """
+
+    def __init__(
+        self,
+        model: SentenceVAE,
+        objective: Objective,
+        updater: Updater,
+        descent: Descent,
+        plateau: Plateau,
+        batches: Batcher,
+        validation: Batcher,
+        folder: RunFolder,
+        tracker: Tracker,
+        limits: Limits,
+        seed: int,
+        progress: Progress,
+        show: Callable[[int], None],
+        stop_requested: Callable[[], bool],
+    ) -> None:
+        self.model, self.objective, self.updater, self.descent = model, objective, updater, descent
+        self.plateau, self.batches, self.validation = plateau, batches, validation
+        self.folder, self.tracker, self.limits, self.seed = folder, tracker, limits, seed
+        self.progress, self.show, self.stop_requested = progress, show, stop_requested
+        self.step = self.epoch = self.position = 0
+        self.stopped = False
+        self.clock, self.means, self.chance = Clock(), Means(), np.random.default_rng((seed, 1))
+        self._resumed = self._saved = time.monotonic()
+
+    def fit(self) -> None:
+        """Trains until a limit or the last plateau, then leaves the weights to use in the folder and in the model."""
+        self._resumed = self._saved = time.monotonic()
+        while not self.stopped and self.epoch < self.limits.max_epochs and not self._steps_reached():
+            self._train_epoch()
+            if self.position == self.batches.steps_per_epoch:
+                self._close_epoch()
+        self.save()
+        self._export()
+
+    def _train_epoch(self) -> None:
+        self.model.train()
+        name = f"epoch {self.epoch + 1}/{self.limits.max_epochs}"
+        began = time.monotonic()
+        for batch in self.batches.epoch(self.epoch, start=self.position):
+            if self._steps_reached():
+                break
+            self._update(batch)
+            self.clock.train_s, began = self.clock.train_s + time.monotonic() - began, time.monotonic()
+            self.progress(name, self.position, self.batches.steps_per_epoch)
+            self._between_steps()
+
+    def _update(self, batch: Batch) -> None:
+        try:
+            loss = self.updater.step(batch, self._more, self.step)
+        except TrainingError as error:
+            raise TrainingError(
+                f"training stopped at step {self.step}: {error}; {self.folder.path} keeps the last good checkpoint. "
+                "A lower learning rate or a tighter clip may help"
+            ) from error
+        self.means.add(loss.logs, len(batch.lengths))
+        self.clock.tokens += batch.tokens
+        self.step += 1
+        self.position += 1
+
+    def _between_steps(self) -> None:
+        if self.step % self.limits.log_every == 0:
+            self._log_training()
+        if self.stop_requested():
+            self.save()
+            raise Interrupted(f"stopped at step {self.step}; go on with: textvae train resume={self.folder.path}")
+        if time.monotonic() - self._saved > 60 * self.limits.checkpoint_minutes:
+            self.save()
+
+    def _more(self) -> Batch:
+        return self.batches.draw(self.chance)
+
+    def _steps_reached(self) -> bool:
+        return self.limits.max_steps is not None and self.step >= self.limits.max_steps
+
+    def _log_training(self) -> None:
+        values = {f"train/{name}": value for name, value in self.means.take().items()}
+        rate = {"train/learning_rate": self.descent.learning_rate, "train/tokens_per_s": self.tokens_per_s}
+        self.tracker.log(values | rate, self.step)
+
+    @property
+    def tokens_per_s(self) -> float:
+        return self.clock.tokens / self.clock.train_s if self.clock.train_s else 0.0
+
+    def _close_epoch(self) -> None:
+        self._log_training()
+        metrics, score = self._validate()
+        self.updater.epoch_end(metrics)
+        decision = self.plateau.update(score, self.epoch)
+        self.epoch, self.position = self.epoch + 1, 0
+        if decision.improved:
+            save_weights(self.model, self.folder.best)
+        if decision.decay:
+            self._decay()
+        self.stopped = decision.stop
+        self.show(self.step)
+        self.save()
+
+    def _validate(self) -> tuple[dict[str, Any], float]:
+        metrics = evaluate(self.model, self.validation.in_order(), seed=self.seed, progress=self.progress)
+        score = metrics["rec"] + self.objective.final_beta * metrics["kl"]
+        if not math.isfinite(score):
+            raise TrainingError(f"validation after step {self.step} gave rec + beta kl = {score}; nothing was saved of it")
+        scalars = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+        self.tracker.log({f"valid/{name}": value for name, value in scalars.items()} | {"epoch": self.epoch + 1}, self.step)
+        self.tracker.histogram("valid/kl_per_dim", metrics["kl_per_dim"], self.step)
+        return metrics, score
+
+    def _decay(self) -> None:
+        if self.plateau.reload_best:
+            load_weights(self.model, self.folder.best)
+            self.descent.forget()
+        self.descent.scale_learning_rate(self.plateau.factor)
+
+    def _export(self) -> None:
+        """The weights to use: the best epoch's, or those at hand where an unfinished epoch has made them better."""
+        if self.position or not self.folder.best.exists():
+            _, score = self._validate()
+            if score < self.plateau.best:
+                return save_weights(self.model, self.folder.final)
+        load_weights(self.model, self.folder.best)
+        save_weights(self.model, self.folder.final)
+
+    def save(self) -> None:
+        """Writes all that training needs to go on exactly."""
+        now = time.monotonic()
+        self.clock.wall_s, self._resumed, self._saved = self.clock.wall_s + now - self._resumed, now, now
+        save_state(self.folder.last, self.state_dict())
+
+    def restore(self) -> None:
+        self.load_state_dict(load_state(self.folder.last))
+
+    def _stateful(self) -> dict[str, Any]:
+        parts = ("model", "objective", "updater", "descent", "plateau", "means", "tracker")
+        return {name: getattr(self, name) for name in parts}
+
+    def state_dict(self) -> dict[str, Any]:
+        counters = {name: getattr(self, name) for name in ("step", "epoch", "position", "stopped")}
+        parts = {name: part.state_dict() for name, part in self._stateful().items()}
+        chance = self.chance.bit_generator.state
+        return {**counters, **parts, "clock": vars(self.clock).copy(), "chance": chance, "random": random_state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name in ("step", "epoch", "position", "stopped"):
+            setattr(self, name, state[name])
+        for name, part in self._stateful().items():
+            part.load_state_dict(state[name])
+        self.clock = Clock(**state["clock"])
+        self.chance.bit_generator.state = state["chance"]
+        set_random_state(state["random"])

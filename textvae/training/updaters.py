@@ -1,0 +1,134 @@
+"""How one batch changes parameters."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from torch import nn
+
+from textvae.data.batching import Batch
+from textvae.model import SentenceVAE
+from textvae.objectives.objective import Loss, Objective
+from textvae.training.descent import Descent, Part
+
+More = Callable[[], Batch]
+
+
+class Updater(Protocol):
+    """`more` draws another random training batch; `metrics` are those of validation."""
+
+    def step(self, batch: Batch, more: More, step: int) -> Loss: ...
+
+    def epoch_end(self, metrics: Mapping[str, Any]) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Joint:
+    """One gradient step of all parameters a batch."""
+
+    def __init__(self, model: SentenceVAE, objective: Objective, descent: Descent) -> None:
+        self.model, self.objective, self.descent = model, objective, descent
+
+    def step(self, batch: Batch, more: More, step: int) -> Loss:
+        return self.descend(batch, step, self.descent.parts, self.descent.parts)
+
+    def descend(self, batch: Batch, step: int, update: Sequence[Part], norm_over: Sequence[Part]) -> Loss:
+        """The loss of one pass, after the step down its gradient."""
+        loss = self.objective(self.model(batch), step)
+        norm = self.descent.descend(loss.total, update, norm_over)
+        return loss._replace(logs=loss.logs | {"gradient_norm": norm})
+
+    def epoch_end(self, metrics: Mapping[str, Any]) -> None:
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        return None
+
+
+class Aggressive(Joint):
+    """Encoder updates until they no longer help, then one of the decoder (He et al. 2019, algorithm 1 and its code).
+
+    The first encoder update takes the decoder's own batch, the next ones random batches, at most `most` of them; after every `window`
+    the mean loss a token is compared with that of the window before, and they end when it rose. The phase ends for good, and
+    joint steps follow, at the first validation whose `mi_he2019_batch` is below that of the one before. `clip` says whose
+    gradient norm is bounded in encoder updates: "joint", that of all parameters as published, or "own", the encoder's,
+    which needs no gradient of the decoder's weights.
+    """
+
+    def __init__(
+        self,
+        model: SentenceVAE,
+        objective: Objective,
+        descent: Descent,
+        clip: str = "joint",
+        window: int = 15,
+        most: int = 99,
+    ) -> None:
+        super().__init__(model, objective, descent)
+        choices = {"joint": (descent.parts, _as_it_is), "own": ((descent.inference,), _frozen)}
+        if clip not in choices:
+            raise ValueError(f"clip is {clip!r}, must be one of {', '.join(choices)}")
+        if window < 1 or most < 1:
+            raise ValueError(f"window is {window} and most {most}, both must be at least 1")
+        self.norm_over, self.decoder_mode = choices[clip]
+        self.window, self.most = window, most
+        self.active, self.mutual_information = True, 0.0
+
+    def step(self, batch: Batch, more: More, step: int) -> Loss:
+        if not self.active:
+            loss = super().step(batch, more, step)
+            return loss._replace(logs=loss.logs | {"inner_updates": 0.0})
+        inner = self._encoder_updates(batch, more, step)
+        loss = self.descend(batch, step, [self.descent.generative], self.descent.parts)
+        return loss._replace(logs=loss.logs | {"inner_updates": float(inner)})
+
+    def _encoder_updates(self, batch: Batch, more: More, step: int) -> int:
+        before, total, tokens = float("inf"), 0.0, 0
+        for inner in range(1, self.most + 1):
+            with self.decoder_mode(self.descent.generative):
+                loss = self.descend(batch, step, [self.descent.inference], self.norm_over)
+            total += float(loss.total) * len(batch.lengths)
+            tokens += batch.tokens
+            if inner % self.window == 0:
+                if total / tokens > before:
+                    break
+                before, total, tokens = total / tokens, 0.0, 0
+            batch = more()
+        return inner
+
+    def epoch_end(self, metrics: Mapping[str, Any]) -> None:
+        now = float(metrics["mi_he2019_batch"])
+        self.active = self.active and now >= self.mutual_information
+        self.mutual_information = now
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"active": self.active, "mutual_information": self.mutual_information}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.active, self.mutual_information = state["active"], state["mutual_information"]
+
+
+@contextmanager
+def _as_it_is(part: Part) -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _frozen(part: Part) -> Iterator[None]:
+    parameters: list[nn.Parameter] = part.parameters
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+UPDATERS: dict[str, Callable[..., Updater]] = {"joint": Joint, "aggressive": Aggressive}
