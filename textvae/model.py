@@ -10,11 +10,11 @@ from torch.distributions import Distribution
 from textvae.data.batching import Batch
 from textvae.errors import ConfigError
 from textvae.latents.divergence import kl_groups
-from textvae.latents.heads import HEADS
+from textvae.latents.heads import HEADS, Head
 from textvae.latents.priors import PRIORS
 from textvae.networks.cross_entropy import token_log_prob
-from textvae.networks.decoder import DECODERS
-from textvae.networks.encoder import ENCODERS
+from textvae.networks.decoder import DECODERS, Decoder
+from textvae.networks.encoder import ENCODERS, Encoder
 from textvae.networks.initialisation import INITIALISATIONS
 from textvae.registry import construct
 
@@ -33,13 +33,13 @@ class Output(NamedTuple):
 class SentenceVAE(nn.Module):
     """p(x, z) = p(z) prod_t p(w_t | w_<t, z) with q(z|x): encoder, posterior head, prior and decoder."""
 
-    def __init__(self, encoder: nn.Module, head: nn.Module, prior: nn.Module, decoder: nn.Module) -> None:
+    def __init__(self, encoder: Encoder, head: Head, prior: nn.Module, decoder: Decoder) -> None:
         super().__init__()
         self.encoder, self.head, self.prior_module, self.decoder = encoder, head, prior, decoder
 
     @property
     def latent_size(self) -> int:
-        return int(self.head.size)
+        return self.head.size
 
     def posterior(self, batch: Batch) -> Distribution:
         """q(z|x), batch shape (B,)."""
@@ -60,7 +60,9 @@ class SentenceVAE(nn.Module):
     def forward(self, batch: Batch, samples: int = 1) -> Output:
         posterior, prior = self.posterior(batch), self.prior(batch)
         z = posterior.rsample((samples,))
-        return Output(posterior, prior, z, self.log_likelihood(batch, z), kl_groups(posterior, prior, z), batch)
+        return Output(
+            posterior, prior, z, self.log_likelihood(batch, z), kl_groups(posterior, prior, z), batch
+        )
 
     def inference_parameters(self) -> Iterator[nn.Parameter]:
         """Those of q(z|x): what aggressive training updates alone."""
@@ -85,7 +87,9 @@ def build_model(config: Mapping[str, Any], vocabulary: int, unk: int) -> Sentenc
     encoder = construct(ENCODERS, config["encoder"], "encoder", vocabulary=vocabulary)
     head = construct(HEADS, config["latent"], "latent", inputs=encoder.size)
     prior = construct(PRIORS, config["prior"], "prior", size=head.size)
-    decoder = construct(DECODERS, config["decoder"], "decoder", vocabulary=vocabulary, latent=head.size, unk=unk)
+    decoder = construct(
+        DECODERS, config["decoder"], "decoder", vocabulary=vocabulary, latent=head.size, unk=unk
+    )
     model = SentenceVAE(encoder, head, prior, decoder)
     construct(INITIALISATIONS, config["initialisation"], "initialisation")(model)
     return model

@@ -9,7 +9,9 @@ from textvae.errors import ConfigError
 T = TypeVar("T")
 
 
-def construct(registry: Mapping[str, Callable[..., T]], spec: Mapping[str, Any], what: str, **context: Any) -> T:
+def construct(
+    registry: Mapping[str, Callable[..., T]], spec: Mapping[str, Any], what: str, **context: Any
+) -> T:
     """registry[spec["name"]](**rest of spec, **those of `context` that the callable takes).
 
     Raises ConfigError, with the legal names, for an unknown name or argument, and for a value that the
@@ -24,7 +26,9 @@ def construct(registry: Mapping[str, Callable[..., T]], spec: Mapping[str, Any],
     legal = [key for key in parameters if key not in context]
     unknown = [key for key in arguments if key not in legal]
     if unknown:
-        raise ConfigError(f"{what} {name!r} has no setting {unknown[0]!r}; it has: {', '.join(legal) or 'none'}")
+        raise ConfigError(
+            f"{what} {name!r} has no setting {unknown[0]!r}; it has: {', '.join(legal) or 'none'}"
+        )
     given = {key: value for key, value in context.items() if key in parameters}
     try:
         return make(**arguments, **given)

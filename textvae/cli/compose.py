@@ -19,7 +19,10 @@ Task = Callable[[dict[str, Any]], Any]
 
 def folder_name(overrides: str) -> str:
     """A folder's name from overrides: neither `=` nor `,` nor `/`, which later overrides could not quote."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", overrides.replace("=", "-").replace(",", "+").replace("+", "__")) or "run"
+    return (
+        re.sub(r"[^A-Za-z0-9._-]+", "_", overrides.replace("=", "-").replace(",", "+").replace("+", "__"))
+        or "run"
+    )
 
 
 def run(verb: str, overrides: Sequence[str], task: Task) -> None:
@@ -55,5 +58,3 @@ def _one_line(error: BaseException) -> str:
     if cause is not None and str(cause):
         lines += [line.strip() for line in str(cause).splitlines()[:1]]
     return "; ".join(dict.fromkeys(lines))
-
-

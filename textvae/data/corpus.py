@@ -1,8 +1,11 @@
 """What every source of sentences gives: splits that can be read again and again, and never lie in memory."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, Generic, TypeVar
+
+from textvae.errors import DataError
 
 T = TypeVar("T")
 
@@ -33,3 +36,29 @@ class Corpus:
     labels: Mapping[str, Iterable[Any]] | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def label_names(self, splits: Sequence[str]) -> list[str]:
+        """Of `train`, else of `splits`: by value where all are numbers, else by the alphabet; none without labels."""
+        if self.labels is None:
+            return []
+        known = ("train",) if "train" in self.splits else splits
+        pairs = (pair for split in known for pair in zip(self.splits[split], self.labels[split], strict=True))
+        names = {str(label) for sentence, label in pairs if sentence}
+        return sorted(names, key=int if all(name.isdecimal() for name in names) else str)
+
+    def numbered(self, split: str, names: Sequence[str]) -> Iterator[tuple[str, int]]:
+        """(sentence, number of its label in `names`); 0 where there are no labels, and for blank lines.
+
+        DataError for a label that is not among `names`.
+        """
+        if self.labels is None:
+            yield from zip(self.splits[split], repeat(0))
+            return
+        numbers = {name: number for number, name in enumerate(names)}
+        for sentence, label in zip(self.splits[split], self.labels[split], strict=True):
+            if sentence and str(label) not in numbers:
+                known = ", ".join(names)
+                raise DataError(
+                    f"{self.name}: the {split} split has label {label!r}, the known ones are {known}"
+                )
+            yield sentence, numbers.get(str(label), 0)

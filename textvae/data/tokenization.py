@@ -3,9 +3,11 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Protocol
 
 import tokenizers
 import torch
@@ -98,6 +100,13 @@ class Tokenizer:
         return cls(backend)
 
 
+class Trainer(Protocol):
+    """Settings of a tokenizer that is yet to be made."""
+
+    def train(self, sentences: Iterable[str]) -> Tokenizer:
+        """The tokenizer of these sentences. DataError where they are too few."""
+
+
 class WordLevel:
     """Words between white space, by frequency, then alphabetically: all of the training text's, or the first.
 
@@ -155,4 +164,15 @@ class ByteLevelBPE:
         return Tokenizer(backend)
 
 
-TOKENIZERS = {"word": WordLevel, "bpe": ByteLevelBPE}
+@dataclass(frozen=True)
+class Ready:
+    """A tokenizer that was made earlier, such as a run's, for text that it was not trained on."""
+
+    tokenizer: Tokenizer
+
+    def train(self, sentences: Iterable[str]) -> Tokenizer:
+        """The tokenizer, whatever the sentences."""
+        return self.tokenizer
+
+
+TOKENIZERS: dict[str, Callable[..., Trainer]] = {"word": WordLevel, "bpe": ByteLevelBPE}

@@ -4,7 +4,13 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
 
-class GaussianHead(nn.Module):
+class Head(nn.Module):
+    """h (B,H) -> q(z|x), event shape (size,)."""
+
+    size: int
+
+
+class GaussianHead(Head):
     """q(z|x) = N(mu, diag exp(logvar)), (mu, logvar) = W h without bias (He et al. 2019).
 
     Size 0 is the model without z: every KL of it is an empty sum.
@@ -22,7 +28,7 @@ class GaussianHead(nn.Module):
         return Independent(Normal(mu, (0.5 * logvar).exp(), validate_args=False), 1, validate_args=False)
 
 
-class NoLatent(nn.Module):
+class NoLatent(Head):
     """The posterior over no z at all (Z = 0): what is left of the model is its language model."""
 
     size = 0
@@ -32,4 +38,4 @@ class NoLatent(nn.Module):
         return Independent(Normal(empty, empty.exp(), validate_args=False), 1, validate_args=False)
 
 
-HEADS = {"gaussian": GaussianHead, "none": NoLatent}
+HEADS: dict[str, type[Head]] = {"gaussian": GaussianHead, "none": NoLatent}

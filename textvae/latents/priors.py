@@ -1,5 +1,7 @@
 """Priors p(z), event shape (Z,), batch shape () or, where the prior is conditional, (B,)."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
@@ -18,4 +20,4 @@ class StandardNormal(nn.Module):
         return Independent(Normal(self.mean, torch.ones_like(self.mean), validate_args=False), 1, validate_args=False)
 
 
-PRIORS = {"standard_normal": StandardNormal}
+PRIORS: dict[str, Callable[..., nn.Module]] = {"standard_normal": StandardNormal}

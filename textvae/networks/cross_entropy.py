@@ -13,7 +13,12 @@ def token_log_prob(hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int =
 
 
 def _gradients(
-    hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int, scale: Tensor | None, wants: tuple[bool, bool]
+    hidden: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    chunk: int,
+    scale: Tensor | None,
+    wants: tuple[bool, bool],
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """log p (N,) and, where wanted, the gradients of sum_n scale_n log p_n (scale 1 where None)."""
     log_p = hidden.new_empty(len(hidden))
@@ -60,5 +65,7 @@ class _TokenLogProb(torch.autograd.Function):
             d_hidden = None if d_hidden is None else d_hidden * grad[0]
             d_weight = None if d_weight is None else d_weight * grad[0]
         else:
-            _, d_hidden, d_weight = _gradients(hidden, weight, targets, ctx.chunk, grad, ctx.needs_input_grad[:2])
+            _, d_hidden, d_weight = _gradients(
+                hidden, weight, targets, ctx.chunk, grad, ctx.needs_input_grad[:2]
+            )
         return d_hidden, d_weight, None, None

@@ -7,12 +7,30 @@ from torch import Tensor, nn
 
 from textvae.networks.corruption import Inputless, WordDropout
 
-State = tuple[Tensor, Tensor]  # (h, c), each (layers, N, H)
+State = tuple[Tensor, ...]  # of an LSTM (h, c), each (layers, N, H)
 
 PLACES = ("state", "input", "output")
 
 
-class LSTMDecoder(nn.Module):
+class Decoder(nn.Module):
+    """From z and the words so far to what the output layer reads, a whole sentence at once or word by word."""
+
+    output: nn.Linear
+
+    def hidden(self, inputs: Tensor, z: Tensor) -> Tensor:
+        """inputs (B,T), z (S,B,Z) -> what the output layer reads, (S,B,T,H)."""
+        raise NotImplementedError
+
+    def start(self, z: Tensor) -> State:
+        """z (N,Z) -> the state before the first word; dimension 1 of each tensor is N."""
+        raise NotImplementedError
+
+    def step(self, tokens: Tensor, z: Tensor, state: State) -> tuple[Tensor, State]:
+        """The next word's logits (N,V) after tokens (N,), and the state to go on from."""
+        raise NotImplementedError
+
+
+class LSTMDecoder(Decoder):
     """An LSTM that reads `<s> w1 .. wn` and z, with an output layer without bias over V words.
 
     `z_into` says where z enters: "state": c0 = W z, h0 = tanh(c0), W without bias; "input": joined to the embedding
@@ -35,7 +53,9 @@ class LSTMDecoder(nn.Module):
         inputless: bool = False,
     ) -> None:
         super().__init__()
-        _check(embedding=embedding, hidden=hidden, layers=layers, dropout_in=dropout_in, dropout_out=dropout_out)
+        _check(
+            embedding=embedding, hidden=hidden, layers=layers, dropout_in=dropout_in, dropout_out=dropout_out
+        )
         places = set(z_into) if latent else set()
         if places - set(PLACES) or (latent and not places):
             raise ValueError(f"z_into is {sorted(z_into)}, must be some of {', '.join(PLACES)}")
@@ -58,7 +78,6 @@ class LSTMDecoder(nn.Module):
         return torch.tanh(c), c
 
     def hidden(self, inputs: Tensor, z: Tensor) -> Tensor:
-        """inputs (B,T), z (S,B,Z) -> what the output layer reads, (S,B,T,H)."""
         samples, (rows, steps) = len(z), inputs.shape
         embedded = self.dropout_in(self.embedding(self.reads(inputs, self.training)))
         embedded = embedded.expand(samples, *embedded.shape).flatten(0, 1)  # (S*B,T,E)
@@ -67,7 +86,6 @@ class LSTMDecoder(nn.Module):
         return states.view(samples, rows, steps, -1)
 
     def step(self, tokens: Tensor, z: Tensor, state: State) -> tuple[Tensor, State]:
-        """The next word's logits (N,V) after tokens (N,), and the state to go on from."""
         embedded = self.dropout_in(self.embedding(self.reads(tokens[:, None], self.training)))
         states, state = self._run(embedded, z, state)
         return self.output(states[:, 0]), state
@@ -90,4 +108,4 @@ def _check(**settings: float) -> None:
             raise ValueError(f"{name} is {value}, must be at least 1")
 
 
-DECODERS = {"lstm": LSTMDecoder}
+DECODERS: dict[str, type[Decoder]] = {"lstm": LSTMDecoder}

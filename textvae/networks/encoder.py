@@ -5,7 +5,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 
-class LSTMEncoder(nn.Module):
+class Encoder(nn.Module):
+    """ids (B,T+1) `<s> w1 .. wn </s>` and their lengths (B,) -> (B, size)."""
+
+    size: int
+
+
+class LSTMEncoder(Encoder):
     """The last hidden state of an LSTM that reads `<s> w1 .. wn </s>`: (B,T+1) -> (B, size).
 
     A bidirectional encoder joins the last state of the forward direction with that of the backward one, which
@@ -13,7 +19,12 @@ class LSTMEncoder(nn.Module):
     """
 
     def __init__(
-        self, vocabulary: int, embedding: int = 256, hidden: int = 256, layers: int = 1, bidirectional: bool = False
+        self,
+        vocabulary: int,
+        embedding: int = 256,
+        hidden: int = 256,
+        layers: int = 1,
+        bidirectional: bool = False,
     ) -> None:
         super().__init__()
         for name, value in {"embedding": embedding, "hidden": hidden, "layers": layers}.items():
@@ -33,13 +44,18 @@ class LSTMEncoder(nn.Module):
         return states[torch.arange(len(ids), device=ids.device), lengths - 1]
 
 
-class NoEncoder(nn.Module):
+class NoEncoder(Encoder):
     """The encoder of a model without z: a vector of size 0."""
 
     size = 0
+    nothing: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("nothing", torch.zeros(0), persistent=False)  # knows the model's type and device
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        return torch.zeros(len(ids), 0, device=ids.device)
+        return self.nothing.expand(len(ids), 0)
 
 
-ENCODERS = {"lstm": LSTMEncoder, "none": NoEncoder}
+ENCODERS: dict[str, type[Encoder]] = {"lstm": LSTMEncoder, "none": NoEncoder}

@@ -34,7 +34,11 @@ class Objective(nn.Module):
         rec = -output.log_px_z.mean()
         beta, rate = self.schedule(step), self.rate(output.kl).mean()
         total = rec + beta * rate
-        logs: dict[str, Tensor | float] = {"rec": rec.detach(), "kl": output.kl.detach().sum(-1).mean(), "beta": beta}
+        logs: dict[str, Tensor | float] = {
+            "rec": rec.detach(),
+            "kl": output.kl.detach().sum(-1).mean(),
+            "beta": beta,
+        }
         logs |= {"charged_rate": rate.detach(), "loss": total.detach()}
         for name, term in self.terms.items():
             value = term(output)

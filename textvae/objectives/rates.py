@@ -25,12 +25,16 @@ class _Threshold:
         if (per_dimension is None) == (total is None):
             raise ValueError("give the free nats either as per_dimension or as total")
         if (value := per_dimension if total is None else total) is None or value < 0:
-            raise ValueError(f"{'per_dimension' if total is None else 'total'} is {value} nats, must be at least 0")
+            raise ValueError(
+                f"{'per_dimension' if total is None else 'total'} is {value} nats, must be at least 0"
+            )
         self._per_dimension, self._total = per_dimension, total
 
     def each(self, groups: int) -> float:
         """lambda of one of the groups."""
-        return self._per_dimension if self._per_dimension is not None else (self._total or 0.0) / max(groups, 1)
+        return (
+            self._per_dimension if self._per_dimension is not None else (self._total or 0.0) / max(groups, 1)
+        )
 
     def all(self, groups: int) -> float:
         """lambda of all groups together."""

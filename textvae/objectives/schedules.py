@@ -15,7 +15,9 @@ class Schedule(Protocol):
 def _span(what: str, epochs: float | None, steps: int | None, steps_per_epoch: int) -> float:
     """A length given as either epochs or steps, in steps."""
     if (epochs is None) == (steps is None):
-        raise ValueError(f"give either {what}_epochs or {what}_steps, not {'both' if epochs is not None else 'neither'}")
+        raise ValueError(
+            f"give either {what}_epochs or {what}_steps, not {'both' if epochs is not None else 'neither'}"
+        )
     span = float(steps) if steps is not None else float(epochs or 0) * steps_per_epoch
     if span <= 0:
         raise ValueError(f"{what} is {span:g} steps long, must be above 0")

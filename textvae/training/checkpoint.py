@@ -73,5 +73,7 @@ def load_weights(model: SentenceVAE, path: Path) -> None:
     for name, tensor in tensors.items():
         if tensor.shape != expected[name].shape:
             here, there = tuple(tensor.shape), tuple(expected[name].shape)
-            raise CheckpointError(f"{path}: {name} is {here}, config and tokenizer of the run ask for {there}")
+            raise CheckpointError(
+                f"{path}: {name} is {here}, config and tokenizer of the run ask for {there}"
+            )
     model.load_state_dict(tensors)

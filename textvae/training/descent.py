@@ -88,7 +88,9 @@ def sgd(lr: float = 1.0, momentum: float = 0.0) -> MakeOptimizer:
     return lambda parameters: SGD(parameters, lr=lr, momentum=momentum)
 
 
-def adamw(lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), weight_decay: float = 0.0) -> MakeOptimizer:
+def adamw(
+    lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), weight_decay: float = 0.0
+) -> MakeOptimizer:
     """AdamW (Loshchilov & Hutter 2019)."""
     _check_rate(lr)
     return lambda parameters: AdamW(parameters, lr=lr, betas=(betas[0], betas[1]), weight_decay=weight_decay)

@@ -19,7 +19,9 @@ class Means:
         self._weight += weight
 
     def take(self) -> dict[str, float]:
-        means = {name: float(total) / self._weight for name, total in self._sums.items()} if self._weight else {}
+        means = (
+            {name: float(total) / self._weight for name, total in self._sums.items()} if self._weight else {}
+        )
         self._sums, self._weight = {}, 0
         return means
 

@@ -19,7 +19,12 @@ class Plateau:
     """
 
     def __init__(
-        self, factor: float = 0.5, patience: int = 2, from_epoch: int = 15, plateaus: int = 5, reload_best: bool = True
+        self,
+        factor: float = 0.5,
+        patience: int = 2,
+        from_epoch: int = 15,
+        plateaus: int = 5,
+        reload_best: bool = True,
     ) -> None:
         if not 0 < factor <= 1:
             raise ValueError(f"factor is {factor}, must be in (0, 1]")

@@ -17,7 +17,7 @@ from textvae.training.checkpoint import RunFolder, load_weights, save_weights
 from textvae.training.descent import Descent
 from textvae.training.files import load_state, save_state
 from textvae.training.means import Means
-from textvae.training.plateau import Plateau
+from textvae.training.plateau import Decision, Plateau
 from textvae.training.randomness import random_state, set_random_state
 from textvae.training.trackers import Tracker
 from textvae.training.updaters import Updater
@@ -36,7 +36,9 @@ class Limits:
 
     def __post_init__(self) -> None:
         if self.max_epochs < 0 or (self.max_steps is not None and self.max_steps < 0):
-            raise ValueError(f"max_epochs is {self.max_epochs} and max_steps {self.max_steps}, neither may be negative")
+            raise ValueError(
+                f"max_epochs is {self.max_epochs} and max_steps {self.max_steps}, neither may be negative"
+            )
         if self.log_every < 1 or self.checkpoint_minutes <= 0:
             raise ValueError(
                 f"log_every is {self.log_every} (at least 1), checkpoint_minutes {self.checkpoint_minutes} (above 0)"
@@ -73,13 +75,14 @@ class Trainer:
         limits: Limits,
         seed: int,
         progress: Progress,
+        say: Callable[[str], None],
         show: Callable[[int], None],
         stop_requested: Callable[[], bool],
     ) -> None:
         self.model, self.objective, self.updater, self.descent = model, objective, updater, descent
         self.plateau, self.batches, self.validation = plateau, batches, validation
         self.folder, self.tracker, self.limits, self.seed = folder, tracker, limits, seed
-        self.progress, self.show, self.stop_requested = progress, show, stop_requested
+        self.progress, self.say, self.show, self.stop_requested = progress, say, show, stop_requested
         self.step = self.epoch = self.position = 0
         self.stopped = False
         self.clock, self.means, self.chance = Clock(), Means(), np.random.default_rng((seed, 1))
@@ -125,7 +128,9 @@ class Trainer:
             self._log_training()
         if self.stop_requested():
             self.save()
-            raise Interrupted(f"stopped at step {self.step}; go on with: textvae train resume={self.folder.path}")
+            raise Interrupted(
+                f"stopped at step {self.step}; go on with: textvae train resume={self.folder.path}"
+            )
         if time.monotonic() - self._saved > 60 * self.limits.checkpoint_minutes:
             self.save()
 
@@ -139,6 +144,16 @@ class Trainer:
         values = {f"train/{name}": value for name, value in self.means.take().items()}
         rate = {"train/learning_rate": self.descent.learning_rate, "train/tokens_per_s": self.tokens_per_s}
         self.tracker.log(values | rate, self.step)
+
+    def facts(self) -> dict[str, float | int]:
+        """What training took, over all resumptions."""
+        counts = {"epochs": self.epoch, "steps": self.step, "tokens": self.clock.tokens}
+        times = {
+            "wall_s": self.clock.wall_s,
+            "train_s": self.clock.train_s,
+            "tokens_per_s": self.tokens_per_s,
+        }
+        return {**counts, **times}
 
     @property
     def tokens_per_s(self) -> float:
@@ -155,6 +170,7 @@ class Trainer:
         if decision.decay:
             self._decay()
         self.stopped = decision.stop
+        self.say(self._epoch_line(metrics, decision))
         self.show(self.step)
         self.save()
 
@@ -162,11 +178,24 @@ class Trainer:
         metrics = evaluate(self.model, self.validation.in_order(), seed=self.seed, progress=self.progress)
         score = metrics["rec"] + self.objective.final_beta * metrics["kl"]
         if not math.isfinite(score):
-            raise TrainingError(f"validation after step {self.step} gave rec + beta kl = {score}; nothing was saved of it")
+            raise TrainingError(
+                f"validation after step {self.step} gave rec + beta kl = {score}; nothing was saved of it"
+            )
         scalars = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
-        self.tracker.log({f"valid/{name}": value for name, value in scalars.items()} | {"epoch": self.epoch + 1}, self.step)
+        self.tracker.log(
+            {f"valid/{name}": value for name, value in scalars.items()} | {"epoch": self.epoch + 1}, self.step
+        )
         self.tracker.histogram("valid/kl_per_dim", metrics["kl_per_dim"], self.step)
         return metrics, score
+
+    def _epoch_line(self, metrics: dict[str, Any], decision: Decision) -> str:
+        facts = "  ".join(f"{name} {metrics[name]:.2f}" for name in ("neg_elbo", "rec", "kl", "mi_lower"))
+        events = [text for text, holds in (("best", decision.improved), ("plateau", decision.decay)) if holds]
+        beta = self.objective.schedule(self.step)
+        return (
+            f"epoch {self.epoch}: {facts}  au {metrics['active_units']}  beta {beta:.2f}  lr {self.descent.learning_rate:g}  "
+            f"{self.tokens_per_s:,.0f} tokens/s  {' '.join(events)}".rstrip()
+        )
 
     def _decay(self) -> None:
         if self.plateau.reload_best:
@@ -200,7 +229,13 @@ class Trainer:
         counters = {name: getattr(self, name) for name in ("step", "epoch", "position", "stopped")}
         parts = {name: part.state_dict() for name, part in self._stateful().items()}
         chance = self.chance.bit_generator.state
-        return {**counters, **parts, "clock": vars(self.clock).copy(), "chance": chance, "random": random_state()}
+        return {
+            **counters,
+            **parts,
+            "clock": vars(self.clock).copy(),
+            "chance": chance,
+            "random": random_state(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name in ("step", "epoch", "position", "stopped"):

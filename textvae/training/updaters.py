@@ -93,7 +93,7 @@ class Aggressive(Joint):
         for inner in range(1, self.most + 1):
             with self.decoder_mode(self.descent.generative):
                 loss = self.descend(batch, step, [self.descent.inference], self.norm_over)
-            total += float(loss.total) * len(batch.lengths)
+            total += float(loss.logs["loss"]) * len(batch.lengths)
             tokens += batch.tokens
             if inner % self.window == 0:
                 if total / tokens > before:

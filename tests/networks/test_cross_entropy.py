@@ -1,0 +1,50 @@
+"""The fused log-probability against the plain one, in float64."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from textvae.networks.cross_entropy import token_log_prob
+
+
+def plain(hidden, weight, targets):
+    return F.log_softmax(hidden @ weight.T, dim=1).gather(1, targets[:, None])[:, 0]
+
+
+def problem(tokens=37, size=5, words=23):
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(tokens, size, generator=generator, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(words, size, generator=generator, dtype=torch.float64, requires_grad=True)
+    return hidden, weight, torch.randint(words, (tokens,), generator=generator)
+
+
+@pytest.mark.parametrize("chunk", [1, 8, 37, 512])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_value_and_gradients_equal_the_plain_ones(chunk, weighted):
+    hidden, weight, targets = problem()
+    scale = torch.linspace(-1, 2, len(hidden), dtype=torch.float64) if weighted else torch.tensor(0.25)
+    expected = plain(hidden, weight, targets)
+    got = token_log_prob(hidden, weight, targets, chunk)
+    torch.testing.assert_close(got, expected)
+    for a, b in zip(
+        torch.autograd.grad((got * scale).sum(), (hidden, weight)),
+        torch.autograd.grad((expected * scale).sum(), (hidden, weight)),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+
+
+def test_frozen_weight_gets_no_gradient():
+    hidden, weight, targets = problem()
+    token_log_prob(hidden, weight.detach(), targets).sum().backward()
+    expected = torch.autograd.grad(plain(hidden, weight, targets).sum(), hidden)[0]
+    torch.testing.assert_close(hidden.grad, expected)
+    assert weight.grad is None
+
+
+def test_no_tokens():
+    hidden, weight, targets = problem(tokens=0)
+    log_p = token_log_prob(hidden, weight, targets)
+    log_p.sum().backward()
+    assert log_p.shape == (0,)
+    assert not weight.grad.any()

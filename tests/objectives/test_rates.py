@@ -1,0 +1,55 @@
+import pytest
+import torch
+
+from textvae.objectives.rates import RATES, TrueKL
+
+FREE = [name for name in RATES if name.startswith("free_bits")]
+KL = torch.tensor([[0.0, 0.2, 3.0], [0.4, 0.0, 1.0]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_no_free_bits_is_the_true_kl(name):
+    torch.testing.assert_close(RATES[name](total=0.0)(KL).mean(), TrueKL()(KL).mean())
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_per_dimension_and_total_say_the_same(name):
+    torch.testing.assert_close(RATES[name](per_dimension=0.3)(KL), RATES[name](total=0.9)(KL))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("free_bits_batch_mean", [0.3 + 0.3 + 2.0] * 2),
+        ("free_bits_per_sentence_dimension", [0.3 + 0.3 + 3.0, 0.4 + 0.3 + 1.0]),
+        ("free_bits_per_sentence", [3.2, 1.4]),
+        ("free_bits_batch_mean_total", [2.3] * 2),
+    ],
+)
+def test_published_forms(name, expected):
+    torch.testing.assert_close(
+        RATES[name](per_dimension=0.3)(KL), torch.tensor(expected, dtype=torch.float64)
+    )
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_what_is_free_has_no_gradient(name):
+    kl = torch.full((2, 3), 0.1, requires_grad=True)
+    RATES[name](per_dimension=0.5)(kl).sum().backward()
+    assert not kl.grad.any()
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_what_is_not_free_has_the_gradient_of_the_kl(name):
+    kl = torch.full((2, 3), 0.7, requires_grad=True)
+    RATES[name](per_dimension=0.5)(kl).mean().backward()
+    torch.testing.assert_close(kl.grad, torch.full((2, 3), 0.5))
+
+
+@pytest.mark.parametrize("name", FREE)
+@pytest.mark.parametrize(
+    "settings", [{}, {"total": 1.0, "per_dimension": 1.0}, {"total": -1.0}, {"per_dimension": -0.1}]
+)
+def test_threshold_is_one_and_not_negative(name, settings):
+    with pytest.raises(ValueError):
+        RATES[name](**settings)

@@ -1,0 +1,80 @@
+"""The whole model: padding, the model without z, gradients."""
+
+import pytest
+import torch
+
+from tests.tiny import VOCABULARY, tiny_batch, tiny_config, tiny_model
+from textvae.data.batching import Batch
+from textvae.errors import ConfigError
+from textvae.model import build_model
+
+
+def row(batch, index, length):
+    return Batch(batch.inputs[[index], :length], batch.targets[[index], :length], batch.lengths[[index]])
+
+
+def test_padding_changes_no_number():
+    model, batch = tiny_model(), tiny_batch((7, 2, 1, 5))
+    q = model.posterior(batch)
+    z = torch.randn(3, 4, 3, dtype=torch.float64)
+    log_px_z = model.log_likelihood(batch, z)
+    for index, length in enumerate(batch.lengths.tolist()):
+        alone = row(batch, index, length)
+        torch.testing.assert_close(model.posterior(alone).mean[0], q.mean[index])
+        torch.testing.assert_close(model.log_likelihood(alone, z[:, [index]])[:, 0], log_px_z[:, index])
+
+
+def test_log_likelihood_is_the_sum_over_words():
+    model, batch = tiny_model(), tiny_batch((5,))
+    z = torch.randn(1, 1, 3, dtype=torch.float64)
+    state, total = model.decoder.start(z[0]), 0.0
+    for t in range(6):
+        logits, state = model.decoder.step(batch.inputs[:, t], z[0], state)
+        total += logits.log_softmax(-1)[0, batch.targets[0, t]].item()
+    assert model.log_likelihood(batch, z).item() == pytest.approx(total)
+
+
+def test_every_parameter_gets_a_finite_gradient():
+    model = tiny_model()
+    output = model(tiny_batch((4, 6, 3)), samples=2)
+    (output.kl.sum() - output.log_px_z.mean()).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+        assert parameter.grad.any(), name
+
+
+def test_parts_hold_every_parameter_once():
+    model = tiny_model()
+    parts = [*model.inference_parameters(), *model.generative_parameters()]
+    assert {id(p) for p in parts} == {id(p) for p in model.parameters()}
+    assert len(parts) == len(list(model.parameters()))
+
+
+def test_without_z_it_is_a_language_model():
+    model = tiny_model(encoder={"name": "none"}, latent={"name": "none"})
+    output = model(tiny_batch((4, 6, 3)), samples=1)
+    assert output.kl.shape == (3, 0) and output.z.shape == (1, 3, 0)
+    assert output.kl.sum() == 0 and output.log_px_z.isfinite().all()
+    assert list(model.inference_parameters()) == []
+
+
+def test_uniform_initialisation_is_that_of_he2019():
+    model = tiny_model(initialisation={"name": "uniform", "bound": 0.01, "embedding": 0.1})
+    embeddings = {"encoder.embedding.weight", "decoder.embedding.weight"}
+    for name, parameter in model.named_parameters():
+        bound = 0.1 if name in embeddings else 0.01
+        assert 0.5 * bound < parameter.abs().max() <= bound, name
+
+
+@pytest.mark.parametrize(
+    ("section", "settings", "says"),
+    [
+        ("encoder", {"name": "transformer"}, "known: lstm, none"),
+        ("decoder", {"name": "lstm", "depth": 3}, "'depth'"),
+        ("latent", {"name": "gaussian", "size": 0}, "size is 0"),
+        ("decoder", {"name": "lstm", "word_keep": 0}, "inputless"),
+    ],
+)
+def test_errors_name_what_is_wrong(section, settings, says):
+    with pytest.raises(ConfigError, match=says):
+        build_model(tiny_config(**{section: settings}), VOCABULARY, unk=3)

@@ -1,0 +1,120 @@
+"""Which parameters an update changes, by which gradient, and when the aggressive phase ends."""
+
+import copy
+
+import pytest
+import torch
+
+from tests.tiny import tiny_batch, tiny_model, tiny_objective
+from textvae.errors import TrainingError
+from textvae.training.descent import Descent, sgd
+from textvae.training.updaters import Aggressive, Joint
+
+
+def parts(clip=5.0, lr=0.1, **sections):
+    model = tiny_model(**sections)
+    return model, tiny_objective(), Descent(model, sgd(lr), clip)
+
+
+def snapshot(parameters):
+    return [p.detach().clone() for p in parameters]
+
+
+def changed(before, parameters):
+    return [not torch.equal(a, b) for a, b in zip(before, parameters, strict=True)]
+
+
+def never():
+    raise AssertionError("no further batch was to be drawn")
+
+
+def test_joint_step_is_plain_clipped_sgd():
+    model, objective, descent = parts(clip=0.01)
+    other = copy.deepcopy(model)
+    torch.manual_seed(1)
+    loss = Joint(model, objective, descent).step(tiny_batch(), never, 0)
+    torch.manual_seed(1)
+    objective(other(tiny_batch()), 0).total.backward()
+    norm = torch.cat([p.grad.flatten() for p in other.parameters()]).norm()
+    torch.testing.assert_close(loss.logs["gradient_norm"], norm)
+    for mine, theirs in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs - 0.1 * theirs.grad * 0.01 / norm, atol=1e-8, rtol=1e-5)
+
+
+@pytest.mark.parametrize("clip", ["joint", "own"])
+def test_aggressive_step_updates_encoder_many_times_and_decoder_once(clip):
+    model, objective, descent = parts()
+    updater = Aggressive(model, objective, descent, clip=clip, window=2, most=7)
+    steps = {"inference": 0, "generative": 0}
+    for name in steps:
+        part = getattr(descent, name)
+        part.optimizer.register_step_post_hook(lambda *_, name=name: steps.__setitem__(name, steps[name] + 1))
+    before = snapshot(model.generative_parameters())
+    loss = updater.step(tiny_batch(), lambda: tiny_batch(seed=steps["inference"]), 0)
+    assert steps == {"inference": loss.logs["inner_updates"], "generative": 1}
+    assert 4 <= steps["inference"] <= 7
+    assert any(changed(before, model.generative_parameters()))
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_inner_updates_leave_the_decoder_alone_and_stop_when_the_loss_rose():
+    model, objective, descent = parts(lr=1e-9)
+    updater = Aggressive(model, objective, descent, window=1, most=50)
+    easy, hard = tiny_batch((2, 2)), tiny_batch((9, 9), seed=5)
+    before = snapshot(model.generative_parameters())
+    descend = updater.descend
+    updater.descend = lambda batch, step, update, norm_over: descend(batch, step, update, norm_over)
+    losses = {len(b.targets[0]): float(objective(model(b), 0).total) * 2 / b.tokens for b in (easy, hard)}
+    first, second = sorted((easy, hard), key=lambda b: losses[len(b.targets[0])])
+    assert updater._encoder_updates(first, lambda: second, 0) == 2
+    assert not any(changed(before, model.generative_parameters()))
+
+
+def test_published_clip_measures_all_gradients_and_own_the_encoders():
+    norms = {}
+    for clip in ("joint", "own"):
+        model, objective, descent = parts()
+        updater = Aggressive(model, objective, descent, clip=clip, most=1)
+        seen = []
+        descend = descent.descend
+        descent.descend = lambda *a, descend=descend, seen=seen: seen.append(descend(*a)) or seen[-1]
+        torch.manual_seed(2)
+        updater._encoder_updates(tiny_batch(), tiny_batch, 0)
+        norms[clip] = seen[0].item()
+    assert norms["own"] < norms["joint"]
+
+
+def test_aggressive_phase_ends_for_good_when_information_falls():
+    model, objective, descent = parts()
+    updater = Aggressive(model, objective, descent)
+    for information, active in ((0.5, True), (0.8, True), (0.7, False), (2.0, False)):
+        updater.epoch_end({"mi_he2019_batch": information})
+        assert updater.active is active
+    other = Aggressive(model, objective, descent)
+    other.load_state_dict(updater.state_dict())
+    assert other.active is False
+    assert other.step(tiny_batch(), never, 0).logs["inner_updates"] == 0
+
+
+@pytest.mark.parametrize("settings", [{"clip": "mine"}, {"window": 0}, {"most": 0}])
+def test_aggressive_settings_out_of_range(settings):
+    with pytest.raises(ValueError):
+        Aggressive(*parts(), **settings)
+
+
+def test_loss_that_is_not_finite_changes_nothing():
+    model, objective, descent = parts()
+    with torch.no_grad():
+        model.decoder.output.weight[0, 0] = float("nan")
+    before = snapshot(model.encoder.parameters())
+    with pytest.raises(TrainingError, match="loss is nan"):
+        Joint(model, objective, descent).step(tiny_batch(), never, 0)
+    assert not any(changed(before, model.encoder.parameters()))
+
+
+def test_language_model_trains_without_inference_parameters():
+    model, objective, descent = parts(encoder={"name": "none"}, latent={"name": "none"})
+    before = snapshot(model.parameters())
+    Joint(model, objective, descent).step(tiny_batch(), never, 0)
+    assert any(changed(before, model.parameters()))
+    assert descent.learning_rate == 0.1

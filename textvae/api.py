@@ -1,0 +1,58 @@
+"""The public object: a trained model as one thing that reads, writes and weighs sentences."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from textvae.data.tokenization import Tokenizer
+from textvae.evaluation.likelihood import importance_weighted_log_prob
+from textvae.generation.inference import at_rest
+from textvae.generation.reading import batches, read
+from textvae.generation.sentences import SentenceSpace
+from textvae.latents.divergence import kl_groups
+from textvae.model import SentenceVAE
+from textvae.training.checkpoint import load_model
+
+
+class TextVAE(SentenceSpace):
+    """A trained sentence VAE with its tokenizer and the config of its run.
+
+    >>> vae = textvae.load("runs/cured")
+    >>> q = vae.encode(["the cat sleeps", "the dogs ran"])      # q(z|x): q.mean (2,Z), q.sample(), q.log_prob(z)
+    >>> vae.decode(q.mean, decoding="beam")
+    >>> vae.sample(5, decoding={"name": "sample", "top_p": 0.9, "ban_unk": True}, seed=1)
+    >>> vae.interpolate("the cat sleeps", "the dogs ran", steps=7, path="spherical")
+    """
+
+    def __init__(self, model: SentenceVAE, tokenizer: Tokenizer, config: Mapping[str, Any]) -> None:
+        super().__init__(model, tokenizer)
+        self.config = config
+
+    def log_prob(self, sentences: Sequence[str], samples: int = 500, seed: int = 0) -> Tensor:
+        """log p(x) of each sentence with its end, (N,) float64 nats, by importance sampling: a lower bound in the mean.
+
+        log (1/K) sum_k p(x, z_k) / q(z_k|x), z_k ~ q(z|x), K = samples (Burda et al. 2016, arXiv 1509.00519).
+        Unknown words count as <unk>. ValueError for samples below 1.
+        """
+        if samples < 1:
+            raise ValueError(f"samples is {samples}, must be at least 1")
+        rows = read(self.tokenizer, sentences)
+        log_p = torch.empty(len(rows), dtype=torch.float64)
+        with at_rest(self.model, seed):
+            for index, batch in batches(rows, size=32):
+                log_p[index] = importance_weighted_log_prob(self.model, batch.to(self.device), samples).cpu()
+        return log_p
+
+    def kl(self, sentences: Sequence[str]) -> Tensor:
+        """KL(q(z|x) || p(z)) of each sentence, (N,) nats: how much z says of it."""
+        q = self.encode(sentences)
+        with at_rest(self.model):
+            return kl_groups(q, self.model.prior(), q.sample(torch.Size([16]))).sum(-1)
+
+
+def load(path: str | Path) -> TextVAE:
+    """The model in a run's folder. CheckpointError where the folder is incomplete or does not fit."""
+    return TextVAE(*load_model(path))

@@ -1,0 +1,70 @@
+"""textvae evaluate: the figures of a run on a split of its data, or on sentences of your own."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from textvae.api import TextVAE
+from textvae.cli import compose
+from textvae.cli.progress import console
+from textvae.cli.sentences import given, open_run
+from textvae.data.batching import Batch
+from textvae.data.corpus import SPLITS
+from textvae.errors import ConfigError
+from textvae.generation.reading import batches, read
+from textvae.training.files import write_json
+from textvae.training.measurement import (
+    Console,
+    Evaluation,
+    measure,
+    prepare_data,
+    say_verdict,
+    split_batches,
+)
+
+SHOWN = (
+    "sentences",
+    "tokens",
+    "nll_iw",
+    "ppl_iw",
+    "neg_elbo",
+    "ppl_elbo",
+    "rec",
+    "kl",
+    "active_units",
+    "mi_lower",
+    "mi_upper",
+)
+
+
+def main(overrides: Sequence[str]) -> None:
+    compose.run("evaluate", overrides, evaluate)
+
+
+def evaluate(config: dict[str, Any]) -> None:
+    vae, out, evaluation = open_run(config), console(), Evaluation.of(config)
+    chosen, facts = chosen_batches(vae, config, out)
+    metrics = measure(vae.model, chosen, evaluation, config["seed"], out.progress)
+    for name in SHOWN:
+        if name in metrics:
+            print(
+                f"{name:<14}{metrics[name]:>12.3f}"
+                if isinstance(metrics[name], float)
+                else f"{name:<14}{metrics[name]:>12}"
+            )
+    say_verdict(metrics, facts, print)
+    if config["output"]:
+        write_json(Path(config["output"]), metrics)
+
+
+def chosen_batches(
+    vae: TextVAE, config: dict[str, Any], out: Console
+) -> tuple[Iterable[Batch], Mapping[str, float]]:
+    """The sentences to measure, by the run's own tokenizer."""
+    if config["input"]:
+        return [batch for _, batch in batches(read(vae.tokenizer, given(config["input"])), size=32)], {}
+    if config["split"] not in SPLITS:
+        raise ConfigError(f"split is {config['split']!r}, must be one of {', '.join(SPLITS)}")
+    settings = {**vae.config, "data": {**vae.config["data"], **config["data"]}}
+    data = prepare_data(settings, out.say, vae.tokenizer)
+    return split_batches(data, settings, config["split"]).in_order(), data.facts

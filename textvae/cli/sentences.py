@@ -1,0 +1,53 @@
+"""What the verbs that read and write sentences share: the run, its input, its decoding."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from textvae.api import TextVAE, load
+from textvae.data.lines import read_lines
+from textvae.errors import ConfigError, DataError
+
+Config = dict[str, Any]
+T = TypeVar("T")
+
+
+def open_run(config: Config) -> TextVAE:
+    return load(config["checkpoint"])
+
+
+def decoding(config: Config) -> Config:
+    """The settings of how z becomes words."""
+    return {**config["decoding"], "max_length": config["max_length"], "ban_unk": config["ban_unk"]}
+
+
+def given(source: str, group: int = 1) -> list[str]:
+    """The lines of a file, or of standard input for "-", blank ones skipped. DataError unless they make groups of `group`."""
+    lines = [line for line in _lines(source) if line]
+    if not lines:
+        raise DataError(f"{_name(source)} holds no sentence; give one a line")
+    if len(lines) % group:
+        raise DataError(f"{_name(source)} holds {len(lines)} sentences, but they are read {group} at a time")
+    return lines
+
+
+def _lines(source: str) -> list[str]:
+    if source != "-":
+        return list(read_lines(Path(source)))
+    try:
+        return [line.strip() for line in sys.stdin.buffer.read().decode("utf-8").splitlines()]
+    except UnicodeDecodeError as error:
+        raise DataError(f"standard input, byte {error.start + 1} is not UTF-8") from error
+
+
+def _name(source: str) -> str:
+    return "standard input" if source == "-" else source
+
+
+def checked(make: Callable[[], T]) -> T:
+    """make(), with the ValueError of a setting out of range as a ConfigError."""
+    try:
+        return make()
+    except ValueError as error:
+        raise ConfigError(str(error)) from error

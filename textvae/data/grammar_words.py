@@ -1,0 +1,207 @@
+"""The words of the embedded corpus: ten topics that share some of their words, and what all topics share.
+
+Within a topic any agent fits any verb and any verb any object, so that each is an independent choice. Early words (agents,
+adjectives, verbs) are shared by more topics than late ones (objects, places): a topic comes to light along the sentence.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+VOWELS = "aeiou"
+SIBILANTS = ("s", "x", "sh", "ch")
+
+
+class Noun(NamedTuple):
+    """An agent in both numbers."""
+
+    singular: str
+    plural: str
+
+
+class Verb(NamedTuple):
+    """base (to paint), third (she paints), past (painted: also the participle; no other verbs are used)."""
+
+    base: str
+    third: str
+    past: str
+
+
+def add_s(word: str) -> str:
+    """Regular plural of a noun, and third person of a verb."""
+    if word.endswith("y") and word[-2] not in VOWELS:
+        return word[:-1] + "ies"
+    return word + ("es" if word.endswith(SIBILANTS) else "s")
+
+
+def add_ed(word: str) -> str:
+    """Regular past of a verb that doubles no consonant."""
+    if word.endswith("y") and word[-2] not in VOWELS:
+        return word[:-1] + "ied"
+    return word + ("d" if word.endswith("e") else "ed")
+
+
+def noun(entry: str) -> Noun:
+    """Of "baker", or "man:men" where the plural is irregular."""
+    singular, _, plural = entry.partition(":")
+    return Noun(singular, plural or add_s(singular))
+
+
+def verb(entry: str) -> Verb:
+    """Of "paint", or "build:built" where the past is irregular."""
+    base, _, past = entry.partition(":")
+    return Verb(base, add_s(base), past or add_ed(base))
+
+
+@dataclass(frozen=True)
+class Topic:
+    """The words of a topic, each list one string; `places` are phrases parted by "|".
+
+    agents do something, adjectives describe them; objects have it done to them, qualities describe those.
+    """
+
+    name: str
+    agents: str
+    adjectives: str
+    verbs: str
+    qualities: str
+    objects: str
+    places: str
+    nouns: tuple[Noun, ...] = field(init=False)
+    actions: tuple[Verb, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nouns", tuple(noun(entry) for entry in self.agents.split()))
+        object.__setattr__(self, "actions", tuple(verb(entry) for entry in self.verbs.split()))
+
+
+def _topic(
+    name: str, agents: str, adjectives: str, verbs: str, qualities: str, objects: str, places: str
+) -> Topic:
+    """A topic of the corpus: its own words and those that belong to every topic."""
+    return Topic(
+        name, f"{agents} friend colleague", adjectives, f"{verbs} check describe", qualities, objects, places
+    )
+
+
+TOPICS = (
+    _topic(
+        "music",
+        agents="pianist violinist drummer singer teacher student",
+        adjectives="young famous talented quiet",
+        verbs="play record rehearse perform praise",
+        qualities="new famous slow difficult",
+        objects="song melody waltz symphony opera ballet",
+        places="in the hall|on the stage|in the studio|at the festival",
+    ),
+    _topic(
+        "theatre",
+        agents="actor dancer director singer teacher assistant",
+        adjectives="young famous talented friendly",
+        verbs="rehearse perform praise watch discuss",
+        qualities="new famous long strange",
+        objects="comedy tragedy drama scene opera ballet",
+        places="in the theatre|on the stage|in the capital|at the festival",
+    ),
+    _topic(
+        "school",
+        agents="pupil librarian parent teacher student professor",
+        adjectives="young clever curious quiet",
+        verbs="read:read copy explain discuss study",
+        qualities="long short difficult interesting",
+        objects="lesson essay chapter poem story formula",
+        places="in the classroom|in the library|in the hall|at the college",
+    ),
+    _topic(
+        "science",
+        agents="scientist chemist physicist professor student engineer",
+        adjectives="clever famous curious experienced",
+        verbs="test publish explain study present",
+        qualities="new strange important difficult",
+        objects="theory experiment result method formula model",
+        places="in the laboratory|in the library|at the institute|at the college",
+    ),
+    _topic(
+        "law",
+        agents="lawyer judge clerk expert assistant professor",
+        adjectives="old clever careful experienced",
+        verbs="review dismiss discuss study present",
+        qualities="long serious important strange",
+        objects="claim dispute lawsuit complaint case report",
+        places="in court|at the office|at the ministry|in the capital",
+    ),
+    _topic(
+        "medicine",
+        agents="doctor nurse surgeon expert assistant student",
+        adjectives="young careful friendly experienced",
+        verbs="treat examine discuss study",
+        qualities="small serious painful strange",
+        objects="wound injury burn rash infection case",
+        places="in the hospital|at the clinic|in the village|in the ambulance",
+    ),
+    _topic(
+        "cooking",
+        agents="chef baker cook owner assistant neighbour",
+        adjectives="careful local talented friendly",
+        verbs="prepare serve taste heat sell:sold",
+        qualities="fresh hot cheap delicious",
+        objects="soup stew bread pie rice corn",
+        places="in the kitchen|at the restaurant|at the market|in the village",
+    ),
+    _topic(
+        "farming",
+        agents="farmer shepherd gardener owner worker neighbour",
+        adjectives="old local strong quiet",
+        verbs="plant harvest water store sell:sold",
+        qualities="fresh new cheap golden",
+        objects="wheat barley cotton crop rice corn",
+        places="in the valley|on the hill|near the river|in the village",
+    ),
+    _topic(
+        "sailing",
+        agents="sailor captain skipper owner worker engineer",
+        adjectives="old local strong experienced",
+        verbs="inspect clean repair paint design",
+        qualities="small old wooden fast",
+        objects="boat ship ferry yacht canoe dinghy",
+        places="at the harbour|on the lake|along the coast|near the river",
+    ),
+    _topic(
+        "building",
+        agents="builder carpenter architect engineer worker expert",
+        adjectives="skilled local strong careful",
+        verbs="build:built measure design repair paint",
+        qualities="small new wooden tall",
+        objects="house bridge tower roof barn model",
+        places="in the capital|on the hill|near the river|in the village",
+    ),
+)
+
+DETERMINERS = {
+    "singular": {"the": 0.5, "a": 0.25, "our": 0.15, "this": 0.1},
+    "plural": {"the": 0.5, "some": 0.2, "our": 0.15, "these": 0.1, "two": 0.05},
+}
+PRONOUNS = {"singular": "he she", "plural": "they"}
+
+# Where a phrase stands under two keys it is shared, and does not tell which of the two governs the sentence.
+TIMES = {
+    "past": "yesterday|last week|last month|on monday|this morning|this week",
+    "present": "every day|every week|every morning|on sundays|these days",
+    "future": "tomorrow|next week|next month|on monday|this evening|this week",
+    "perfect": "recently|lately|this morning|this week|today",
+}
+MOODS = {"affirmative": "happy cheerful proud eager busy", "negative": "tired angry nervous lazy busy"}
+MANNERS = {
+    "affirmative": "with great care|with pleasure|in a hurry|once more|without help|as planned",
+    "negative": "at all|properly|on time|again|without help|as planned",
+}
+REASONS = {
+    "affirmative": "hopeful confident curious proud eager happy bored busy",
+    "negative": "ill late afraid tired angry nervous bored busy",
+}
+DEGREES = {"affirmative": "very so quite", "negative": "very so too"}
+COMMENTS = {
+    "affirmative": "we are glad that|it is wonderful that|luckily|we heard that|people say that|it seems that",
+    "negative": "we are sorry that|what a pity that|sadly|we heard that|people say that|it seems that",
+}
+ATTITUDES = {"affirmative": "agree decide manage promise", "negative": "refuse fail decline hesitate"}
+QUESTIONS = {"affirmative": "why how", "negative": "why"}

@@ -1,0 +1,117 @@
+"""Any text set of the hub, by name and column, through the `datasets` library."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib import error as url_error
+from urllib import request
+
+from textvae.data.corpus import SPLITS, Corpus, Reread
+from textvae.errors import DataError
+
+_TIMEOUT = 5  # seconds until the hub counts as out of reach
+
+
+@dataclass(frozen=True)
+class HubCorpus:
+    """Sentences are the rows of `column`; train, valid, test name splits, or slices such as `train[:5%]`.
+
+    Read from the library's own mapped files; label: a column of labels.
+    """
+
+    dataset: str
+    column: str = "text"
+    label: str | None = None
+    config: str | None = None
+    revision: str | None = None
+    train: str | None = "train"
+    valid: str | None = "validation"
+    test: str | None = "test"
+
+    def load(self) -> Corpus:
+        """DataError where the set, a split or a column cannot be had."""
+        names = {split: name for split in SPLITS if (name := getattr(self, split))}
+        sets = {
+            split: load_split(self.dataset, self.config, self.revision, name) for split, name in names.items()
+        }
+        for found in sets.values():
+            for column in filter(None, (self.column, self.label)):
+                if column not in found.column_names:
+                    has = ", ".join(found.column_names)
+                    raise DataError(f"{self.dataset} has no column {column!r}; it has: {has}")
+        return Corpus(
+            name=Path(self.dataset).name,
+            splits={split: Reread(partial(_sentences, found, self.column)) for split, found in sets.items()},
+            fingerprint=f"{self} {[(found.num_rows, _files(found)) for found in sets.values()]}",
+            labels=None if self.label is None else _label_columns(sets, self.label),
+        )
+
+
+def load_split(dataset: str, config: str | None, revision: str | None, split: str) -> Any:
+    """One split as a datasets.Dataset. DataError, in one line, with what the library said."""
+    import datasets  # slow to import, and of use to this source alone
+    import pyarrow as pa
+
+    try:
+        with _offline_where_out_of_reach():
+            return datasets.load_dataset(dataset, config, revision=revision, split=split)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, pa.ArrowException) as error:
+        said = " ".join(str(error).split())[:200]
+        raise DataError(f"the hub's {dataset}, split {split}, cannot be had: {said}") from error
+
+
+def _sentences(found: Any, column: str) -> Iterator[str]:
+    for rows in found.select_columns([column]).iter(batch_size=1000):
+        for sentence in rows[column]:
+            if not isinstance(sentence, str | None):
+                raise DataError(
+                    f"column {column!r} holds {type(sentence).__name__}, not text; choose another column"
+                )
+            yield (sentence or "").strip()
+
+
+def _label_columns(sets: dict[str, Any], label: str) -> dict[str, Reread[Any]]:
+    return {split: Reread(partial(_labels, found, label)) for split, found in sets.items()}
+
+
+def _labels(found: Any, label: str) -> Iterator[Any]:
+    name = getattr(found.features[label], "int2str", str)
+    try:
+        for rows in found.select_columns([label]).iter(batch_size=1000):
+            yield from map(name, rows[label])
+    except ValueError as error:
+        raise DataError(f"column {label!r}: {error}; choose splits that have labels, or no label") from error
+
+
+def _files(found: Any) -> list[tuple[str, int]]:
+    """Their folders' names hold the hub's commit, so that a changed set has another fingerprint."""
+    paths = [Path(file["filename"]) for file in found.cache_files]
+    return [(str(path), path.stat().st_size) for path in paths]
+
+
+@contextmanager
+def _offline_where_out_of_reach() -> Iterator[None]:
+    """Without a network the library would retry for half a minute before it reads its local cache."""
+    import datasets
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
+    if not any(before) and not _answers(constants.ENDPOINT):
+        constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = before
+
+
+def _answers(address: str) -> bool:
+    try:
+        request.urlopen(request.Request(address, method="HEAD"), timeout=_TIMEOUT).close()
+    except url_error.HTTPError:
+        return True  # a refusal is an answer
+    except OSError:
+        return False
+    return True

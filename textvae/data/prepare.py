@@ -1,0 +1,111 @@
+"""From a source of sentences and a tokenizer to mapped token ids, tokenised once and kept in the cache."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import tee
+from pathlib import Path
+from typing import Any
+
+from textvae.data.cache import cache_folder, new_folder
+from textvae.data.census import Census
+from textvae.data.corpora import SOURCES
+from textvae.data.corpus import SPLITS, Corpus
+from textvae.data.limits import LIMITS, Limit
+from textvae.data.store import TokenStore, write_store
+from textvae.data.tokenization import TOKENIZERS, Ready, Tokenizer, Trainer
+from textvae.errors import DataError
+from textvae.registry import construct
+
+_LAYOUT = 1  # of what is kept; another number makes every cached folder stale
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What training and evaluation read: ids of each split, the tokenizer that made them, figures and remarks.
+
+    facts: `vocabulary`; of each split `SPLIT/sentences`, `SPLIT/tokens` (targets, end-of-sentence counted),
+    `SPLIT/tokens_per_sentence`, `SPLIT/longest`, `SPLIT/unknown_share`; and what the source knows of itself.
+    label_names: of labels 0, 1, ...
+    """
+
+    tokenizer: Tokenizer
+    stores: dict[str, TokenStore]
+    facts: dict[str, float]
+    notes: list[str]
+    label_names: list[str]
+
+
+def prepare(
+    source: Mapping[str, Any],
+    tokenizer: Mapping[str, Any] | Tokenizer,
+    *,
+    max_length: Mapping[str, Any] | None = None,
+    splits: Sequence[str] = SPLITS,
+    cache_dir: Path | None = None,
+) -> Prepared:
+    """Tokenise `splits` of a source, or open what was tokenised earlier from the same text with the same settings.
+
+    source, tokenizer, max_length: {"name": ..., settings}. A tokenizer of settings is trained on `train`; one that
+    is ready is used as it is. ConfigError for settings, DataError for text that cannot be had or used.
+    """
+    cache = cache_dir or cache_folder()
+    limit = None if max_length is None else construct(LIMITS, max_length, "max_length")
+    trainer, trained_how = _trainer(tokenizer)
+    corpus = construct(SOURCES, source, "data", cache_dir=cache).load()
+    for split in splits:
+        if split not in corpus.splits:
+            raise DataError(f"{corpus.name} has no {split} split; it has: {', '.join(corpus.splits)}")
+    state = [_LAYOUT, corpus.name, corpus.fingerprint, trained_how, dict(max_length or {}), list(splits)]
+    key = hashlib.sha256(json.dumps(state, sort_keys=True, default=str).encode()).hexdigest()
+    folder = cache / "tokenised" / f"{corpus.name}-{key[:20]}"
+    if not folder.is_dir():
+        with new_folder(folder) as made:
+            _tokenise(corpus, trainer.train(corpus.splits.get("train", ())), limit, splits, made)
+    return _open(folder, splits)
+
+
+def _trainer(tokenizer: Mapping[str, Any] | Tokenizer) -> tuple[Trainer, Any]:
+    """What makes the tokenizer, and what tells it apart from others."""
+    if isinstance(tokenizer, Tokenizer):
+        return Ready(tokenizer), tokenizer.fingerprint
+    return construct(TOKENIZERS, tokenizer, "tokenizer"), dict(tokenizer)
+
+
+def _tokenise(
+    corpus: Corpus, tokenizer: Tokenizer, limit: Limit | None, splits: Sequence[str], folder: Path
+) -> None:
+    names = corpus.label_names(splits)
+    facts, notes = {"vocabulary": float(tokenizer.size)}, list(corpus.notes)
+    for split in splits:
+        census = Census(split)
+        pairs = census.encode(corpus.numbered(split, names), tokenizer, limit)
+        pairs, again = tee(
+            pairs
+        )  # which holds back what one iterator is ahead of the other, a chunk of the store
+        labels = (label for _, label in again) if names else None
+        write_store(_store_path(folder, split), (ids for ids, _ in pairs), labels)
+        if not census.sentences:
+            raise DataError(
+                f"{corpus.name}: nothing is left of the {split} split ({census.blank} blank lines, {census.empty} "
+                f"sentences without a token, {census.long} too long); give it sentences"
+            )
+        facts |= census.facts()
+        notes += census.notes(limit)
+    tokenizer.save(folder / "tokenizer.json")
+    kept = {"facts": facts | dict(corpus.facts), "notes": notes, "label_names": names}
+    (folder / "kept.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
+
+
+def _open(folder: Path, splits: Sequence[str]) -> Prepared:
+    try:
+        kept = json.loads((folder / "kept.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder} is incomplete ({error}); delete it, and it is made again") from error
+    stores = {split: TokenStore(_store_path(folder, split)) for split in splits}
+    return Prepared(Tokenizer.load(folder / "tokenizer.json"), stores, **kept)
+
+
+def _store_path(folder: Path, split: str) -> Path:
+    return folder / f"{split}.arrow"

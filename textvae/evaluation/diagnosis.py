@@ -1,0 +1,83 @@
+"""Whether the posterior has collapsed onto the prior, with the evidence."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from textvae.evaluation.information import active_units, variance_over_sentences
+
+ACTIVE_KL = 0.01
+NO_LATENT = "NO LATENT"
+# (share of active dimensions, status below it)
+STATUSES = ((0.1, "SEVERE COLLAPSE"), (0.5, "PARTIAL COLLAPSE"))
+
+
+def kl_is_low(kl: float | Tensor, threshold: float = 0.1) -> bool:
+    """Whether the mean KL of a sentence, in nats, is that of a collapsed posterior."""
+    return float(kl) < threshold
+
+
+def diagnose(kl_per_dim: Tensor | Sequence[float], means: Tensor, variances: Tensor) -> dict[str, Any]:
+    """The status, with its evidence, from each group's mean KL (G,) and all posteriors' mean, variance (N,Z).
+
+    A dimension is active where its KL is above 0.01 nats or, where the KL has no part for each dimension
+    (G != Z), where it is an active unit. mu_variance: over x, in the mean of the dimensions; mean_logvar: the
+    mean over x and dimensions.
+    """
+    kl = torch.as_tensor(kl_per_dim, dtype=torch.float64)
+    total = means.shape[1]
+    active = int((kl > ACTIVE_KL).sum()) if len(kl) == total else active_units(means)
+    # A point mass has variance 0: the smallest number keeps the logarithm one that JSON can hold.
+    log_variances = variances.double().clamp_min(torch.finfo(torch.float32).tiny).log()
+    return {
+        "active_dimensions": active,
+        "total_dimensions": total,
+        "utilization": active / total if total else 0.0,
+        "total_kl": float(kl.sum()),
+        "mu_variance": float(variance_over_sentences(means).mean()) if total else 0.0,
+        "mean_logvar": float(log_variances.mean()) if total else 0.0,
+        "kl_per_dim": kl.tolist(),
+        "status": _status(active, total),
+    }
+
+
+def verdict_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """What `evaluate` found, as lines of plain text, with a warning where noise may have paid for the KL."""
+    verdict = metrics["verdict"]
+    if verdict["status"] == NO_LATENT:
+        return [f"{NO_LATENT}: a language model, nothing to collapse"]
+    kl, active, total = (verdict[key] for key in ("total_kl", "active_dimensions", "total_dimensions"))
+    lower, upper, cap = (metrics[key] for key in ("mi_lower", "mi_upper", "mi_cap"))
+    lines = [
+        f"{verdict['status']}: {active} of {total} dimensions active ({verdict['utilization']:.0%}), "
+        f"{metrics['active_units']} active units",
+        f"KL {kl:.3f} nats a sentence{', low' if kl_is_low(kl) else ''}",
+        f"mutual information {lower:.3f} to {upper:.3f} nats (lower bound's cap ln N = {cap:.3f}; "
+        f"within batches, He et al. 2019: {metrics['mi_he2019_batch']:.3f})",
+        f"variance of the means {verdict['mu_variance']:.4f}, mean log-variance {verdict['mean_logvar']:.3f}",
+    ]
+    return lines + _warnings(kl, lower, cap)
+
+
+def _status(active: int, total: int) -> str:
+    if total == 0:
+        return NO_LATENT
+    if active == 0:
+        return "FULL COLLAPSE"
+    return next((status for share, status in STATUSES if active / total < share), "HEALTHY")
+
+
+def _warnings(kl: float, mi_lower: float, mi_cap: float) -> list[str]:
+    if kl_is_low(kl) or mi_lower >= kl / 2:
+        return []
+    if mi_lower > 0.9 * mi_cap:
+        return [
+            f"WARNING: the lower bound on information stands at its cap of {mi_cap:.3f} nats, under half the "
+            f"KL of {kl:.3f}: so few sentences cannot show whether the rest is information or noise"
+        ]
+    return [
+        f"WARNING: at least {mi_lower:.3f} nats of information for a KL of {kl:.3f}, under half of it: "
+        "KL may be paid with noise"
+    ]

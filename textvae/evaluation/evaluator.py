@@ -1,0 +1,221 @@
+"""Every measurement of a model on a split, for every family of latents alike."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from textvae.data.batching import Batch
+from textvae.errors import ConfigError, DataError
+from textvae.evaluation.diagnosis import diagnose
+from textvae.evaluation.information import Information, active_units, information, standard_error
+from textvae.evaluation.likelihood import LatentVariableModel, importance_weighted_log_prob, perplexity
+from textvae.latents.distributions import concatenate, is_deterministic
+from textvae.latents.divergence import kl_groups, kl_kind
+
+# (stage, sentences done, sentences in all); stages: "elbo", "information", "likelihood".
+Progress = Callable[[str, int, int], None]
+
+
+class Measured(NamedTuple):
+    """One pass over a split, sentences in the order of its batches."""
+
+    posterior: Distribution  # batch shape (N,)
+    z: Tensor  # (N,Z), one draw each
+    log_px_z: Tensor  # (N,) float64, at that draw
+    kl: Tensor  # (N,G) float64
+    kl_kind: str
+    batch_sizes: list[int]
+    tokens: int
+    conditional_prior: bool
+
+
+def evaluate(
+    model: LatentVariableModel,
+    batches: Iterable[Batch],
+    *,
+    iw_samples: int = 0,
+    iw_sentences: int | None = None,
+    seed: int = 0,
+    row_budget: int = 2048,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Mean nats a sentence: rec = -log p(x|z) at one draw, kl, elbo = -(rec + kl), bounds on I(x; z).
+
+    With iw_samples = K > 0 also nll_iw and ppl_iw, for which at most `iw_sentences` sentences, drawn
+    uniformly by `seed`, are decoded K times, `row_budget` at once. The same arguments give the same numbers;
+    the model's modes and the random state are left as they were. The information part takes time as N^2.
+    Raises ConfigError for counts out of range, DataError where there is no sentence.
+    """
+    _check(iw_samples, iw_sentences, row_budget)
+    held = list(batches)
+    if not held:
+        raise DataError("there is no sentence to evaluate: the split gave no batch")
+    report = progress or _silent
+    with _measuring(model, seed) as device:
+        seen = _measure(model, held, device, partial(report, "elbo"))
+        facts = information(
+            seen.posterior,
+            seen.z,
+            seen.kl.sum(-1),
+            seen.batch_sizes,
+            seen.conditional_prior,
+            partial(report, "information"),
+        )
+        metrics = _bounds(seen) | _information_metrics(facts) | _latent_metrics(seen)
+        if iw_samples:
+            chosen = _subset(held, iw_sentences, seed, device)
+            metrics |= _importance_weighted(
+                model, chosen, seen, iw_samples, row_budget, partial(report, "likelihood")
+            )
+    return metrics
+
+
+def _measure(
+    model: LatentVariableModel,
+    batches: Sequence[Batch],
+    device: torch.device,
+    done: Callable[[int, int], None],
+) -> Measured:
+    posteriors, draws, likelihoods, kls = [], [], [], []
+    sizes = [len(batch.lengths) for batch in batches]
+    for batch, finished in zip(batches, accumulate(sizes), strict=True):
+        batch = batch.to(device)
+        q, p = model.posterior(batch), model.prior(batch)
+        z = q.sample(torch.Size([1]))
+        posteriors.append(q)
+        draws.append(z[0])
+        likelihoods.append(model.log_likelihood(batch, z)[0].double())
+        kls.append(kl_groups(q, p, z).double())
+        done(finished, sum(sizes))
+    return Measured(
+        posterior=concatenate(posteriors),
+        z=torch.cat(draws),
+        log_px_z=torch.cat(likelihoods),
+        kl=torch.cat(kls),
+        kl_kind=kl_kind(q, p),
+        batch_sizes=sizes,
+        tokens=sum(batch.tokens for batch in batches),
+        conditional_prior=bool(p.batch_shape),
+    )
+
+
+def _bounds(seen: Measured) -> dict[str, Any]:
+    sentences = len(seen.z)
+    rec, kl = float(-seen.log_px_z.mean()), float(seen.kl.sum(-1).mean())
+    return {
+        "sentences": sentences,
+        "tokens": seen.tokens,
+        "rec": rec,
+        "kl": kl,
+        "elbo": -(rec + kl),
+        "neg_elbo": rec + kl,
+        "ppl_elbo": perplexity((rec + kl) * sentences, seen.tokens),
+        "kl_per_dim": seen.kl.mean(0).tolist(),
+        "kl_kind": seen.kl_kind,
+    }
+
+
+def _information_metrics(facts: Information) -> dict[str, float]:
+    named = {f"mi_{name}": value for name, value in facts._asdict().items() if name != "kl_aggregate"}
+    return named if facts.kl_aggregate is None else named | {"kl_aggregate": facts.kl_aggregate}
+
+
+def _latent_metrics(seen: Measured) -> dict[str, Any]:
+    means, variances = seen.posterior.mean, seen.posterior.variance
+    verdict = diagnose(seen.kl.mean(0), means, variances)
+    return {
+        "active_units": active_units(means),
+        "total_dimensions": verdict["total_dimensions"],
+        "status": verdict["status"],
+        "verdict": verdict,
+    }
+
+
+def _importance_weighted(
+    model: LatentVariableModel,
+    chosen: Sequence[tuple[Tensor, Batch]],
+    seen: Measured,
+    samples: int,
+    row_budget: int,
+    done: Callable[[int, int], None],
+) -> dict[str, Any]:
+    """nll_iw = -ELBO of the whole split less the mean gap of the two bounds over the chosen sentences.
+
+    Where all are chosen that is the mean of the bound itself. Where they are not it is unbiased for it, and
+    sentences differ far less in the gap than in log p(x). nll_iw_stderr is the error of choosing sentences.
+    """
+    total, finished, count = len(seen.z), 0, sum(len(rows) for rows, _ in chosen)
+    neg_elbo = seen.kl.sum(-1) - seen.log_px_z
+    gaps = []
+    for rows, batch in chosen:
+        nll = -importance_weighted_log_prob(model, batch, samples, row_budget)
+        gaps.append(neg_elbo[rows] - nll)
+        finished += len(rows)
+        done(finished, count)
+    gap = torch.cat(gaps)
+    nll_iw = float(neg_elbo.mean() - gap.mean())
+    return {
+        "nll_iw": nll_iw,
+        "nll_iw_stderr": standard_error(gap) * (1 - count / total) ** 0.5,
+        "ppl_iw": perplexity(nll_iw * total, seen.tokens),
+        "iw_samples": 1 if is_deterministic(seen.posterior) else samples,
+        "iw_sentences": count,
+    }
+
+
+def _subset(
+    batches: Sequence[Batch], sentences: int | None, seed: int, device: torch.device
+) -> list[tuple[Tensor, Batch]]:
+    """(numbers in the split, their part of a batch) of `sentences` sentences, each as likely as any other."""
+    total = sum(len(batch.lengths) for batch in batches)
+    order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
+    wanted = torch.zeros(total, dtype=torch.bool)
+    wanted[order[:sentences]] = True
+    numbers = torch.arange(total).split([len(batch.lengths) for batch in batches])
+    pairs = zip(numbers, batches, strict=True)
+    picked = [(rows[wanted[rows]], _rows(batch, wanted[rows])) for rows, batch in pairs if wanted[rows].any()]
+    return [(rows.to(device), batch.to(device)) for rows, batch in picked]
+
+
+def _rows(batch: Batch, keep: Tensor) -> Batch:
+    keep = keep.to(batch.lengths.device)
+    longest = int(batch.lengths[keep].max())
+    labels = None if batch.labels is None else batch.labels[keep]
+    inputs, targets = batch.inputs[keep, :longest], batch.targets[keep, :longest]
+    return batch._replace(inputs=inputs, targets=targets, lengths=batch.lengths[keep], labels=labels)
+
+
+@contextmanager
+def _measuring(model: LatentVariableModel, seed: int) -> Iterator[torch.device]:
+    """Evaluation mode, no gradients and a random state of its own; modes and random state are put back."""
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            for module, _ in modes:
+                module.training = False
+            yield device
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _check(iw_samples: int, iw_sentences: int | None, row_budget: int) -> None:
+    if iw_samples < 0:
+        raise ConfigError(f"iw_samples is {iw_samples}; it must be 0 (no importance weighting) or more")
+    if iw_sentences is not None and iw_sentences < 1:
+        raise ConfigError(
+            f"iw_sentences is {iw_sentences}; it must be at least 1, or none for the whole split"
+        )
+    if row_budget < 1:
+        raise ConfigError(f"row_budget is {row_budget}; it must be at least 1")
+
+
+def _silent(stage: str, done: int, total: int) -> None: ...

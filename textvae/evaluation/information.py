@@ -1,0 +1,148 @@
+"""Mutual information between sentences and z under q, bounded over a whole split, and active units."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from textvae.latents.distributions import select
+from textvae.latents.divergence import pair_density, pairwise_log_prob
+
+# A block of the pair matrix, in float32, that stays in a core's cache between the passes over it.
+ROWS, COLUMNS = 512, 2048
+# Below it exp() meets subnormal numbers, which take it many times as long and add nothing to a sum above 1.
+NEGLIGIBLE = -80.0
+LOWEST = torch.finfo(torch.float32).min
+# He et al. mix over their minibatches.
+HE_BATCH = 32
+
+
+class Information(NamedTuple):
+    """Nats. `lower` <= I(x; z) <= `upper` in the mean over draws of the split, and `lower` <= `cap` always.
+
+    The standard errors are those of a mean over sentences as if they were independent.
+    """
+
+    lower: float
+    lower_stderr: float
+    upper: float
+    upper_stderr: float
+    cap: float
+    kl_aggregate: float | None  # KL(q(z) || p(z)); None under a conditional prior, where no p(z) is known
+    he2019_batch: float
+    li2019: float
+
+
+def information(
+    q: Distribution,
+    z: Tensor,
+    kl: Tensor,
+    batch_sizes: Sequence[int],
+    conditional_prior: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Information:
+    """Bounds on I(x; z) from q of batch shape (N,), z_n ~ q_n (N,Z) and kl_n = KL(q_n || p) (N,).
+
+    lower: the mean of log q_n(z_n) - log (1/N) sum_m q_m(z_n), at most `cap` = ln N. upper: the smaller of
+    the same with m = n left out and of the mean KL, which is no bound under a conditional prior. Poole et
+    al. 2019, arXiv 1905.06922. `batch_sizes` are those of consecutive sentences, for He et al.'s estimate.
+    Time grows as N^2, memory as N.
+    """
+    total, own = len(z), q.log_prob(z).double()
+    others = log_sum_of_others(q, z, progress)
+    mixture = torch.logaddexp(own, others) - math.log(total)
+    gains, left_out = own - mixture, own - (others - math.log(max(1, total - 1)))
+    average_kl = float(kl.double().mean())
+    lower = float(gains.mean())
+    bounds = [left_out] if conditional_prior else [left_out, kl.double()]
+    upper = min(bounds, key=lambda values: float(values.mean()))
+    return Information(
+        lower=lower,
+        lower_stderr=standard_error(gains),
+        upper=float(upper.mean()),
+        upper_stderr=standard_error(upper),
+        cap=math.log(total),
+        kl_aggregate=None if conditional_prior else average_kl - lower,
+        he2019_batch=he2019_batch(q, z, batch_sizes),
+        li2019=float((_negative_entropy(q, z) - mixture).mean()),
+    )
+
+
+def log_sum_of_others(
+    q: Distribution, z: Tensor, progress: Callable[[int, int], None] | None = None
+) -> Tensor:
+    """log sum_{n != m} q_n(z_m) -> (N,) float64; -inf where no other posterior reaches z_m.
+
+    In blocks with a running maximum, so that the (N,N) matrix is never held.
+    """
+    total = len(z)
+    blocks = [
+        (start, pair_density(select(q, slice(start, start + COLUMNS)))) for start in range(0, total, COLUMNS)
+    ]
+    results = []
+    for top in range(0, total, ROWS):
+        rows = z[top : top + ROWS]
+        # Finite, so that a row of nothing but -inf (N = 1) gives exp(-inf) = 0 and not exp(inf - inf).
+        highest = torch.full((len(rows),), LOWEST, dtype=torch.float64, device=z.device)
+        summed = torch.zeros_like(highest)
+        for left, density in blocks:
+            tile = density(rows)
+            tile.diagonal(top - left).fill_(-math.inf)  # own component; empty where the block holds none
+            raised = torch.maximum(highest, tile.amax(1).double())
+            summed *= (highest - raised).exp_()
+            shifted = tile.sub_(raised.to(tile.dtype)[:, None]).float()
+            summed += shifted.clamp_min_(NEGLIGIBLE).exp_().sum(1)
+            highest = raised
+        results.append(torch.where(highest > LOWEST, highest + summed.log(), -math.inf))
+        if progress is not None:
+            progress(top + len(rows), total)
+    return torch.cat(results)
+
+
+def he2019_batch(q: Distribution, z: Tensor, batch_sizes: Sequence[int]) -> float:
+    """-E H(q_n) - E log q(z_n), q(z) mixed over batches of at most 32, which are weighted by their size.
+
+    Cannot tell more than ln 32 = 3.47 nats. He et al. 2019, arXiv 1901.05534.
+    """
+    log_aggregate = torch.empty(len(z), dtype=torch.float64, device=z.device)
+    for part in _he_batches(batch_sizes):
+        pairs = pairwise_log_prob(select(q, part), z[part]).double()
+        log_aggregate[part] = pairs.logsumexp(1) - math.log(len(pairs))
+    return float((_negative_entropy(q, z) - log_aggregate).mean())
+
+
+def active_units(means: Tensor, threshold: float = 0.01) -> int:
+    """Dimensions whose posterior mean, of (N,Z), has an unbiased variance over x above `threshold`.
+
+    Burda et al. 2016, arXiv 1509.00519.
+    """
+    return int((variance_over_sentences(means) > threshold).sum())
+
+
+def variance_over_sentences(means: Tensor) -> Tensor:
+    """(N,Z) -> (Z,) float64: the unbiased variance; 0 for a single sentence."""
+    return means.double().var(0, correction=min(1, len(means) - 1))
+
+
+def standard_error(values: Tensor) -> float:
+    """Of the mean of (N,) values; 0 for a single one."""
+    return float(values.double().std(correction=min(1, len(values) - 1)) / math.sqrt(len(values)))
+
+
+def _he_batches(batch_sizes: Sequence[int]) -> Iterator[slice]:
+    start = 0
+    for size in batch_sizes:
+        for first in range(start, start + size, HE_BATCH):
+            yield slice(first, min(first + HE_BATCH, start + size))
+        start += size
+
+
+def _negative_entropy(q: Distribution, z: Tensor) -> Tensor:
+    """E_q log q (N,): in closed form as both papers have it, at the sample where a family has none."""
+    try:
+        return -q.entropy().double()
+    except NotImplementedError:
+        return q.log_prob(z).double()

@@ -1,0 +1,53 @@
+"""From sentences to posteriors: what can be read, in batches of like length, back in the order given."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from textvae.data.batching import Batch, collate
+from textvae.data.specials import SPECIAL_WORDS, SPECIALS
+from textvae.data.tokenization import Tokenizer
+from textvae.errors import DataError
+from textvae.latents.distributions import concatenate, select
+from textvae.model import SentenceVAE
+
+
+def read(tokenizer: Tokenizer, sentences: Sequence[str]) -> list[list[int]]:
+    """Word ids of each sentence. DataError, with the line, for an empty one and one of unknown words alone."""
+    if isinstance(sentences, str):
+        raise DataError(f"one text was given where a list of sentences is due; give [{_short(sentences)!r}]")
+    if not len(sentences):
+        raise DataError("no sentence was given; give at least one")
+    rows = tokenizer.encode(sentences)
+    for line, (sentence, row) in enumerate(zip(sentences, rows, strict=True), 1):
+        if not row or not sentence.strip():
+            raise DataError(f"line {line} is empty; take it out, for only sentences can be encoded")
+        if set(row) == {SPECIALS.unk} and SPECIAL_WORDS[SPECIALS.unk] not in sentence.split():
+            raise DataError(
+                f"line {line} has only words unknown to the model ({_short(sentence)!r}); "
+                "use at least one word of its training text"
+            )
+    return rows
+
+
+def batches(rows: Sequence[Sequence[int]], size: int = 256) -> Iterator[tuple[Tensor, Batch]]:
+    """Sentences of like length together, padded: (which ones (B,), the batch), each sentence once."""
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    for start in range(0, len(order), size):
+        index = order[start : start + size]
+        yield torch.tensor(index), collate([rows[i] for i in index])
+
+
+def posterior(model: SentenceVAE, rows: Sequence[Sequence[int]], size: int = 256) -> Distribution:
+    """q(z|x) of each sentence, batch shape (N,), in the order given, whatever the batches were."""
+    device = next(model.parameters()).device
+    indices, parts = zip(
+        *((i, model.posterior(batch.to(device))) for i, batch in batches(rows, size)), strict=True
+    )
+    return select(concatenate(parts), torch.cat(indices).argsort().to(device))
+
+
+def _short(text: str, longest: int = 40) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}..."

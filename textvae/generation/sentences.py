@@ -1,0 +1,137 @@
+"""Sentences as points of a model's latent space."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from textvae.data.tokenization import Tokenizer
+from textvae.generation import latent
+from textvae.generation.decoding import Decoding, decode_chunks
+from textvae.generation.inference import at_rest, seeds
+from textvae.generation.latent import PATHS, Path, representative
+from textvae.generation.reading import posterior, read
+from textvae.generation.strategies import DECODINGS
+from textvae.model import SentenceVAE
+from textvae.registry import construct
+
+T = TypeVar("T")
+
+Choice = str | Mapping[str, Any]  # "beam", or {"name": "beam", "size": 10}
+
+
+class SentenceSpace:
+    """A model and its tokenizer: text in, text out, all sentences of a call at once.
+
+    Every method runs in evaluation mode without gradients, draws from generators of its own seeded by `seed`, and
+    leaves the model and torch's random states as they were. A decoding or a path is an object, its name, or a
+    mapping with its name and settings. Where points are asked for, sentences stand for their posterior means.
+    Sentences: DataError, with the line, for an empty one and one of unknown words alone.
+    """
+
+    def __init__(self, model: SentenceVAE, tokenizer: Tokenizer) -> None:
+        self.model, self.tokenizer = model, tokenizer
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def encode(self, sentences: Sequence[str]) -> Distribution:
+        """q(z|x) of each sentence, batch shape (N,), in the order given; words unknown to the model become <unk>."""
+        with at_rest(self.model):
+            return posterior(self.model, read(self.tokenizer, sentences))
+
+    def points(self, x: Sequence[str] | Tensor) -> Tensor:
+        """N sentences, or points as they are -> (N,Z)."""
+        return x.to(self.device) if isinstance(x, Tensor) else representative(self.encode(x))
+
+    def draw(self, n: int, seed: int = 0) -> Tensor:
+        """n points z ~ p(z) -> (n,Z). ValueError for n below 1."""
+        if n < 1:
+            raise ValueError(f"n is {n}, must be at least 1")
+        with at_rest(self.model, seeds(seed)[0]):
+            return self.model.prior().sample(torch.Size([n]))
+
+    def decode(self, z: Tensor, decoding: Decoding | Choice = "greedy", seed: int = 0) -> list[str]:
+        """z (N,Z) -> N sentences."""
+        strategy = _chosen(DECODINGS, decoding, "decoding")
+        with at_rest(self.model):
+            chunks = decode_chunks(self.model.decoder, z.to(self.device), strategy, seeds(seed)[1])
+            return [text for chunk in chunks for text in self.tokenizer.decode(chunk.ids)]
+
+    def sample(self, n: int, decoding: Decoding | Choice = "sample", seed: int = 0) -> list[str]:
+        """n sentences x ~ p(x|z), z ~ p(z); the first ones of a larger n with the same seed are the same."""
+        return self.decode(self.draw(n, seed), decoding, seed)
+
+    def reconstruct(
+        self,
+        sentences: Sequence[str],
+        sample_posterior: bool = False,
+        decoding: Decoding | Choice = "greedy",
+        seed: int = 0,
+    ) -> list[str]:
+        """Each sentence decoded from its posterior mean or, with sample_posterior, from a draw of its posterior."""
+        q = self.encode(sentences)
+        with at_rest(self.model, seeds(seed)[0]):
+            z = q.sample() if sample_posterior else representative(q)
+        return self.decode(z, decoding, seed)
+
+    def interpolate(
+        self,
+        a: str | None = None,
+        b: str | None = None,
+        steps: int = 7,
+        path: Path | Choice = "linear",
+        decoding: Decoding | Choice = "greedy",
+        seed: int = 0,
+    ) -> list[str]:
+        """`steps` sentences on the way from a to b, both reconstructions among them; an end not given is a prior draw."""
+        ends = self.draw(2, seed)
+        for row, sentence in enumerate((a, b)):
+            if sentence is not None:
+                ends[row] = self.points([sentence])[0]
+        return self.interpolations(ends[:1], ends[1:], steps, path, decoding, seed)[0]
+
+    def interpolations(
+        self,
+        a: Sequence[str] | Tensor,
+        b: Sequence[str] | Tensor,
+        steps: int = 7,
+        path: Path | Choice = "linear",
+        decoding: Decoding | Choice = "greedy",
+        seed: int = 0,
+    ) -> list[list[str]]:
+        """P pairs of sentences or points (P,Z) -> for each the `steps` sentences on the way. ValueError for steps below 2."""
+        way = _chosen(PATHS, path, "path")(self.points(a), self.points(b), steps)  # (steps,P,Z)
+        texts = self.decode(way.transpose(0, 1).flatten(0, 1), decoding, seed)
+        return [texts[start : start + steps] for start in range(0, len(texts), steps)]
+
+    def analogy(
+        self,
+        a: Sequence[str] | Tensor,
+        b: Sequence[str] | Tensor,
+        c: Sequence[str] | Tensor,
+        decoding: Decoding | Choice = "greedy",
+        seed: int = 0,
+    ) -> list[str]:
+        """a is to b as c is to what: the sentences at b - a + c, for P of each."""
+        return self.decode(latent.analogy(self.points(a), self.points(b), self.points(c)), decoding, seed)
+
+    def neighbours(
+        self, queries: Sequence[str] | Tensor, corpus: Sequence[str], count: int = 5
+    ) -> list[list[tuple[str, float]]]:
+        """For each query the `count` sentences of the corpus nearest to it, with the distance of the means."""
+        distances, indices = latent.nearest(
+            self.points(queries), self.points(corpus), min(count, len(corpus))
+        )
+        pairs = zip(distances.tolist(), indices.tolist(), strict=True)
+        return [[(corpus[i], d) for d, i in zip(near, which, strict=True)] for near, which in pairs]
+
+
+def _chosen(registry: Mapping[str, Callable[..., T]], choice: T | Choice, what: str) -> T:
+    """The object that a choice names, or the object itself. ConfigError for an unknown name or setting."""
+    if isinstance(choice, str):
+        return construct(registry, {"name": choice}, what)
+    return construct(registry, choice, what) if isinstance(choice, Mapping) else choice

@@ -1,0 +1,51 @@
+"""What torch.distributions lacks: joining batches of distributions, picking from them, telling a point."""
+
+import inspect
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent
+
+
+def concatenate(parts: Sequence[Distribution]) -> Distribution:
+    """Distributions of one family, batch shapes (B_i,) -> one of batch shape (sum of B_i,)."""
+    first = parts[0]
+    if isinstance(first, Independent):
+        bases = [part.base_dist for part in parts if isinstance(part, Independent)]
+        return Independent(concatenate(bases), first.reinterpreted_batch_ndims, validate_args=False)
+    columns = [_parameters(part) for part in parts]
+    joined = {name: torch.cat([column[name] for column in columns]) for name in columns[0]}
+    return _rebuild(first, joined)
+
+
+def select(q: Distribution, index: Tensor | slice) -> Distribution:
+    """The members `index` of q's batch (B,), as of a tensor's first dimension: a slice, int64 or bool."""
+    if isinstance(q, Independent):
+        return Independent(select(q.base_dist, index), q.reinterpreted_batch_ndims, validate_args=False)
+    return _rebuild(q, {name: value[index] for name, value in _parameters(q).items()})
+
+
+def is_deterministic(q: Distribution) -> bool:
+    """Whether every draw from q is the same: no z at all (Z = 0), or a family whose `point_mass` is true.
+
+    More than one draw then tells nothing new: an importance-weighted bound is the one-sample bound.
+    """
+    base = q.base_dist if isinstance(q, Independent) else q
+    return q.event_shape.numel() == 0 or bool(getattr(base, "point_mass", False))
+
+
+def _parameters(q: Distribution) -> dict[str, Tensor]:
+    """What rebuilds q, each with q's batch shape first.
+
+    A family with several parametrisations (probs or logits) gives each a default of None; one is enough.
+    """
+    present = {name: getattr(q, name) for name in q.arg_constraints if name in vars(q)}
+    defaults = inspect.signature(type(q)).parameters
+    alternatives = [name for name in present if defaults[name].default is None]
+    return {name: value for name, value in present.items() if name not in alternatives[1:]}
+
+
+def _rebuild(q: Distribution, parameters: dict[str, Tensor]) -> Distribution:
+    family: Callable[..., Distribution] = type(q)
+    return family(**parameters, validate_args=False)

@@ -1,0 +1,154 @@
+"""One training run from a plain config: data, model, training, the measurement on test, and its folder."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from textvae.data.batching import Batcher
+from textvae.errors import CheckpointError
+from textvae.generation.sentences import SentenceSpace
+from textvae.model import build_model
+from textvae.objectives.objective import build_objective
+from textvae.registry import construct
+from textvae.training.checkpoint import RunFolder
+from textvae.training.descent import OPTIMIZERS, Descent
+from textvae.training.files import write_json
+from textvae.training.interruption import stop_signals
+from textvae.training.measurement import (
+    Console,
+    Evaluation,
+    measure,
+    prepare_data,
+    say_verdict,
+    split_batches,
+)
+from textvae.training.plateau import Plateau
+from textvae.training.showcase import show_sentences
+from textvae.training.trackers import TRACKERS, JsonLines, Several, Tracker
+from textvae.training.trainer import Limits, Trainer
+from textvae.training.updaters import UPDATERS
+
+Config = dict[str, Any]
+
+
+class Work(NamedTuple):
+    """What a run is made of before its first step."""
+
+    trainer: Trainer
+    vae: SentenceSpace
+    test: Batcher
+    evaluation: Evaluation
+
+
+def start_run(config: Config, run_dir: str | Path, console: Console) -> dict[str, Any]:
+    """Trains in a new folder; returns what summary.json holds. CheckpointError where run_dir holds a run already."""
+    folder = RunFolder(run_dir)
+    if folder.config.exists():
+        raise CheckpointError(
+            f"{folder.path} holds a run already: go on with it by textvae train resume={folder.path}, or name another run_dir"
+        )
+    return _run(config, folder, console, resume=False)
+
+
+def resume_run(config: Config, run_dir: str | Path, console: Console) -> dict[str, Any]:
+    """Goes on with the run in `run_dir` exactly where its last saved state was."""
+    folder = RunFolder(run_dir)
+    if not folder.last.exists():
+        raise CheckpointError(f"{folder.path} has saved no training state ({folder.last.name}) to go on from")
+    return _run(config, folder, console, resume=True)
+
+
+def _run(config: Config, folder: RunFolder, console: Console, resume: bool) -> dict[str, Any]:
+    with stop_signals() as stop_requested, _finishing(build_tracker(config, folder)) as tracker:
+        work = assemble(config, folder, tracker, console, stop_requested)
+        if resume:
+            work.trainer.restore()
+            folder.reopen()
+        else:
+            folder.create(config, work.vae.tokenizer)
+        work.trainer.fit()
+        summary = {"name": config["name"], "seed": config["seed"], "train": work.trainer.facts()}
+        summary["test"] = measure(
+            work.vae.model, work.test.in_order(), work.evaluation, config["seed"], console.progress
+        )
+        summary["corpus"] = dict(work.evaluation.facts)
+        tracker.summary(summary)
+        write_json(folder.summary, summary)
+        say_verdict(summary["test"], work.evaluation.facts, console.say)
+        console.say(f"run: {folder.path}")
+    return summary
+
+
+def assemble(
+    config: Config, folder: RunFolder, tracker: Tracker, console: Console, stop_requested: Callable[[], bool]
+) -> Work:
+    """All objects of a run. ConfigError or DataError, before anything is written, for what cannot work."""
+    evaluation, limits = (
+        Evaluation.of(config),
+        construct({"train": Limits}, {"name": "train", **config["train"]}, "train"),
+    )
+    data = prepare_data(config, console.say)
+    train, valid, test = (split_batches(data, config, split) for split in ("train", "valid", "test"))
+    torch.manual_seed(config["seed"])
+    model = build_model(config, data.tokenizer.size, data.tokenizer.unk)
+    objective = build_objective(config, train.steps_per_epoch)
+    descent, plateau = build_descent(model, config["optimizer"])
+    updater = construct(
+        UPDATERS, config["updater"], "updater", model=model, objective=objective, descent=descent
+    )
+    vae = SentenceSpace(model, data.tokenizer)
+    trainer = Trainer(
+        model=model,
+        objective=objective,
+        updater=updater,
+        descent=descent,
+        plateau=plateau,
+        batches=train,
+        validation=valid,
+        folder=folder,
+        tracker=tracker,
+        limits=limits,
+        seed=config["seed"],
+        progress=console.progress,
+        say=console.say,
+        show=partial(show_sentences, vae, tracker),
+        stop_requested=stop_requested,
+    )
+    return Work(trainer, vae, test, evaluation._replace(facts=data.facts))
+
+
+def build_descent(model: Any, config: Config) -> tuple[Descent, Plateau]:
+    """The optimiser section: its name and settings, the norm to clip at, and what a plateau leads to."""
+    settings = dict(config)
+    clip, plateau = settings.pop("clip"), settings.pop("plateau")
+    make = construct(OPTIMIZERS, settings, "optimizer")
+    descent = construct(
+        {"clip": Descent}, {"name": "clip", "clip": clip}, "optimizer", model=model, make=make
+    )
+    return descent, construct({"plateau": Plateau}, {"name": "plateau", **plateau}, "optimizer.plateau")
+
+
+def build_tracker(config: Config, folder: RunFolder) -> Tracker:
+    """metrics.jsonl, and what the section `tracker` names."""
+    settings = dict(config["tracker"])
+    if "run_name" in settings:
+        settings["run_name"] = settings["run_name"] or " ".join(
+            [config["name"], *config.get("overrides", [])]
+        )
+    chosen = construct(TRACKERS, settings, "tracker", directory=folder.path, config=config)
+    return Several([JsonLines(folder.metrics), chosen])
+
+
+@contextmanager
+def _finishing(tracker: Tracker) -> Iterator[Tracker]:
+    """Ends the tracker's run as finished, or as failed with the reason."""
+    try:
+        yield tracker
+    except BaseException as error:
+        tracker.finish(failed=True, reason=f"{type(error).__name__}: {error}")
+        raise
+    tracker.finish()
