@@ -23,16 +23,17 @@ class LengthIndex:
     @classmethod
     def of(cls, lengths: np.ndarray) -> "LengthIndex":
         """Counting sort of `lengths` (N,), in pieces."""
-        counts = np.bincount(lengths)
+        pieces = [lengths[first : first + _CHUNK] for first in range(0, len(lengths), _CHUNK)]
+        longest = int(lengths.max())
+        histograms = [np.bincount(piece, minlength=longest + 1) for piece in pieces]
+        counts = np.sum(histograms, axis=0)
         free = np.cumsum(counts) - counts
         edges = np.append(free[counts > 0], len(lengths))
         order = np.empty(len(lengths), dtype=np.int32)
-        for first in range(0, len(lengths), _CHUNK):
-            piece = lengths[first : first + _CHUNK]
+        for number, (piece, here) in enumerate(zip(pieces, histograms, strict=True)):
             ranked = np.argsort(piece, kind="stable")
-            here = np.bincount(piece, minlength=len(counts))
             shift = free - (np.cumsum(here) - here)
-            order[np.arange(len(piece)) + shift[piece[ranked]]] = ranked + first
+            order[np.arange(len(piece)) + shift[piece[ranked]]] = ranked + number * _CHUNK
             free += here
         return cls(lengths, order, edges)
 

@@ -14,7 +14,7 @@ from textvae.data.corpora import SOURCES
 from textvae.data.corpus import SPLITS, Corpus
 from textvae.data.limits import LIMITS, Limit
 from textvae.data.store import TokenStore, write_store
-from textvae.data.tokenization import TOKENIZERS, Ready, Tokenizer, Trainer
+from textvae.data.tokenization import TOKENIZERS, Ready, Tokenizer, TokenizerTrainer
 from textvae.errors import DataError
 from textvae.registry import construct
 
@@ -66,7 +66,7 @@ def prepare(
     return _open(folder, splits)
 
 
-def _trainer(tokenizer: Mapping[str, Any] | Tokenizer) -> tuple[Trainer, Any]:
+def _trainer(tokenizer: Mapping[str, Any] | Tokenizer) -> tuple[TokenizerTrainer, Any]:
     """What makes the tokenizer, and what tells it apart from others."""
     if isinstance(tokenizer, Tokenizer):
         return Ready(tokenizer), tokenizer.fingerprint
@@ -93,6 +93,10 @@ def _tokenise(
             )
         facts |= census.facts()
         notes += census.notes(limit)
+        if census.unknown and facts.get("train/unknown_share") == 0:
+            notes.append(
+                f"{split}: train never shows <unk>, so it is not learnt; a smaller tokenizer.size would"
+            )
     tokenizer.save(folder / "tokenizer.json")
     kept = {"facts": facts | dict(corpus.facts), "notes": notes, "label_names": names}
     (folder / "kept.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")

@@ -100,7 +100,7 @@ class Tokenizer:
         return cls(backend)
 
 
-class Trainer(Protocol):
+class TokenizerTrainer(Protocol):
     """Settings of a tokenizer that is yet to be made."""
 
     def train(self, sentences: Iterable[str]) -> Tokenizer:
@@ -175,4 +175,4 @@ class Ready:
         return self.tokenizer
 
 
-TOKENIZERS: dict[str, Callable[..., Trainer]] = {"word": WordLevel, "bpe": ByteLevelBPE}
+TOKENIZERS: dict[str, Callable[..., TokenizerTrainer]] = {"word": WordLevel, "bpe": ByteLevelBPE}
