@@ -19,7 +19,7 @@ def write_store(
 ) -> None:
     """Stream sentences (lists of ids), and a label for each, into `path`; `chunk` of them are in memory.
 
-    DataError where there are more sentences than labels, or the file cannot be written.
+    ValueError where there are fewer labels than sentences, DataError where the file cannot be written.
     """
     ids, tags = iter(rows), None if labels is None else iter(labels)
     schema = pa.schema([_IDS] if tags is None else [_IDS, _LABEL])

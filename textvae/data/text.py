@@ -42,12 +42,11 @@ class TextCorpus:
 
     def load(self) -> Corpus:
         """DataError where a file is missing or empty; and later, in reading, for a line that is not UTF-8."""
-        paths = {split: Path(name).expanduser() for split in SPLITS if (name := getattr(self, split))}
+        paths = {what: Path(name).expanduser() for what in ("file", *SPLITS) if (name := getattr(self, what))}
+        sums = " ".join(f"{what} {checksum(path)}" for what, path in paths.items())
         readers: dict[str, Reader] = {split: partial(read_lines, path) for split, path in paths.items()}
         if self.file:
-            paths = {"file": Path(self.file).expanduser()}
             readers = self._dealt(paths["file"])
-        sums = " ".join(f"{what} {checksum(path)}" for what, path in paths.items())
         return Corpus(
             name="text",
             splits=_columns(readers, _sentence if self.labels else str),

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import tokenizers
 import torch
-from tokenizers import decoders, models, pre_tokenizers, trainers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 from textvae.data.specials import SPECIAL_WORDS, SPECIALS
 from textvae.errors import CheckpointError, DataError
@@ -145,23 +145,28 @@ class ByteLevelBPE:
 
     def train(self, sentences: Iterable[str]) -> Tokenizer:
         """The tokenizer of these sentences. DataError where there is no text."""
-        byte_level = pre_tokenizers.ByteLevel(add_prefix_space=True)
-        trained = tokenizers.Tokenizer(models.BPE())
-        trained.pre_tokenizer = byte_level
+        trained = _byte_level(models.BPE())
         trainer = trainers.BpeTrainer(
             vocab_size=self.size,
             special_tokens=list(SPECIAL_WORDS),
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
-        trained.train_from_iterator((line.strip() for line in sentences), trainer)
+        trained.train_from_iterator(sentences, trainer)
         model = json.loads(trained.to_str())["model"]
         if not model["merges"]:
             raise DataError("the training text is too short for byte pairs; give more of it, or take words")
         # A backend of its own: the trainer's would cut `<unk>` out of raw text and drop it when it decodes.
-        backend = tokenizers.Tokenizer(models.BPE(model["vocab"], [tuple(pair) for pair in model["merges"]]))
-        backend.pre_tokenizer, backend.decoder = byte_level, decoders.ByteLevel()
-        return Tokenizer(backend)
+        return Tokenizer(_byte_level(models.BPE(model["vocab"], [tuple(pair) for pair in model["merges"]])))
+
+
+def _byte_level(model: models.BPE) -> tokenizers.Tokenizer:
+    """White space around a sentence is no part of it; each word carries the space before it, the first word too."""
+    backend = tokenizers.Tokenizer(model)
+    backend.normalizer = normalizers.Strip()
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    backend.decoder = decoders.ByteLevel()
+    return backend
 
 
 @dataclass(frozen=True)
