@@ -33,6 +33,7 @@ def python(script: str, folder: Path, *arguments: str) -> "subprocess.CompletedP
 FOUR_RUNS = """
 import json, random, sys
 import numpy as np
+import wandb
 from textvae.training.trackers import Wandb
 
 def make(**settings):
@@ -49,6 +50,7 @@ run.log({"train/rec": float("nan")}, 20)
 run.log({"test/elbo": -1.5}, 15)
 run.table("samples/prior", ["i", "sentence"], [[0, "other"], ["one", "mixed"]], 20)
 run.summary({"verdict": {"status": "HEALTHY"}, "mi_lower": np.float32(1.5), "nll_iw": float("inf")})
+wandb.run.log({"dropped": 1.0}, step=3)  # as rows of a resumed run that its server has
 run.finish()
 run.finish(failed=True)
 unfinished = make()
@@ -160,6 +162,8 @@ directory, state = sys.argv[1], sys.argv[2:]
 tracker = Several([JsonLines(directory + "/metrics.jsonl"), Wandb(project="test", directory=directory)])
 if state:
     tracker.load_state_dict(json.loads(state[0]))
+if state:
+    tracker.log({"valid/kl": 0.5}, 20)
 for step in range(21, 41) if state else range(1, 31):
     tracker.log({"train/rec": 1 / step}, step)
     if step % 10 == 0:
@@ -181,6 +185,8 @@ def test_a_killed_run_goes_on_under_its_id(tmp_path: Path) -> None:
     reference = JsonLines(tmp_path / "reference.jsonl")
     for step in range(1, 41):
         reference.log({"train/rec": 1 / step}, step)
+        if step == 20:
+            reference.log({"valid/kl": 0.5}, 20)
     reference.log({"test/elbo": -1.0}, 40)
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == (tmp_path / "reference.jsonl").read_bytes()
 
@@ -190,7 +196,8 @@ def test_a_killed_run_goes_on_under_its_id(tmp_path: Path) -> None:
     assert (first.exit_code, second.exit_code) == (None, 0)
     assert first.series("train/rec") == [(step, 1 / step) for step in range(1, 31)], "a saved row is not lost"
     assert second.series("train/rec") == [(step, 1 / step) for step in range(21, 41)]
-    assert second.series("test/elbo") == [(41, -1.0)], "a row closed by a checkpoint stays closed"
+    after = second.series("valid/kl"), second.series("test/elbo")
+    assert after == ([(21, 0.5)], [(41, -1.0)]), "a row closed by a checkpoint stays closed"
 
 
 AT_A_TERMINAL = """
@@ -283,4 +290,4 @@ def test_a_resumed_tracker_keeps_the_id_of_its_checkpoint(tmp_path: Path) -> Non
     first, second = (Wandb(project="test", directory=tmp_path) for _ in range(2))
     assert first.run_id != second.run_id
     second.load_state_dict(first.state_dict())
-    assert second.state_dict() == first.state_dict() == {"run_id": first.run_id}
+    assert second.state_dict() == first.state_dict() == {"run_id": first.run_id, "step": 0}

@@ -80,7 +80,7 @@ class Wandb:
         self._send(lambda run: run.summary.update(plain(values)))
 
     def finish(self, failed: bool = False, reason: str = "") -> None:
-        """Ends the run, once uploaded; one that failed with exit code 1 and the reason in its summary."""
+        """Waits for an upload. A failed run has exit code 1, and the reason in its summary."""
         if self._finished or self._broken or (self._run is None and not failed):
             return
         try:
@@ -92,16 +92,16 @@ class Wandb:
         self._finished, self._run = True, None
 
     def state_dict(self) -> dict[str, Any]:
-        """Closes the row at hand, which would be lost with the process; what its step still has joins the next."""
+        """Closes the row at hand, lest it be lost with the process; what its step still has joins the next."""
         if self._row_open:
             self._send(self._close_row)
-        return {"run_id": self.run_id}
+        return {"run_id": self.run_id, "step": self._step}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.run_id, self._resumes = state["run_id"], True
+        self.run_id, self._step, self._resumes = state["run_id"], state["step"], True
 
     def _put(self, run: "wandb.Run", row: dict[str, Any], step: int) -> None:
-        # wandb keeps the row of its last step open and drops what comes for an earlier one: that joins the open row.
+        # wandb keeps the last row open and drops what comes for an earlier step: that joins the open row.
         self._step = max(self._step, step)
         self._row_open = True
         run.log(row, step=self._step)
@@ -147,9 +147,9 @@ class Wandb:
         )
         if hasattr(settings, "x_transaction_log_flush_interval"):  # its default loses 15 s of a killed run
             settings.x_transaction_log_flush_interval = 1.0
-        # Warnings of wandb's own process heed the settings of the library, not those of the run.
+        # Warnings of wandb's own process, as of rows that a resumed run has, heed the library's settings.
         wandb.setup(settings=settings)
-        if wandb.run is not None:
+        if wandb.run is not None:  # else init would return it
             wandb.run.finish()
         if self._mode == "online" and not wandb.login(prompt=False, verify=False):
             raise ConnectionError(
@@ -161,7 +161,6 @@ class Wandb:
             dir=self._directory,
             id=self.run_id,
             resume="allow" if self._resumes else None,
-            reinit="finish_previous",
             settings=settings,
         )
 
