@@ -76,7 +76,7 @@ def test_a_new_run_starts_the_file_anew_but_not_before_its_first_row(tmp_path: P
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 99}\n')
     tracker = JsonLines(path)
-    tracker.finish()
+    tracker.finish(failed=True, reason="the checkpoint is damaged")
     assert rows(path) == [{"step": 99}]
     tracker.log({"a": 1.0}, 1)
     assert rows(path) == [{"step": 1, "a": 1.0}]

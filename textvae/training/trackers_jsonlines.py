@@ -56,13 +56,17 @@ class JsonLines:
         """Writes nothing: summary.json, beside the file, holds the same."""
 
     def finish(self, failed: bool = False, reason: str = "") -> None:
-        """A failed run's last row says why: `{"step": n, "failed": reason}`."""
+        """A failed run's last row says why: `{"step": n, "failed": reason}`.
+
+        Where no row came first, the file may be that of a run whose resumption failed, and is left alone.
+        """
+        if self._file is None:
+            return
         if failed:
             self.log({"failed": plain(reason)}, self._step)
-        if self._file is not None:
-            self._kept = self._file.tell()
-            self._file.close()
-            self._file = None
+        self._kept = self._file.tell()
+        self._file.close()
+        self._file = None
 
     def state_dict(self) -> dict[str, Any]:
         """The bytes so far, once on the disk: no checkpoint may speak of rows that a power cut took."""

@@ -92,7 +92,7 @@ class Wandb:
         self._finished, self._run = True, None
 
     def state_dict(self) -> dict[str, Any]:
-        """Closes the row at hand, lest it be lost with the process; what its step still has joins the next."""
+        """Closes the row at hand, lest the process take it along; what its step still has joins the next."""
         if self._row_open:
             self._send(self._close_row)
         return {"run_id": self.run_id, "step": self._step}
