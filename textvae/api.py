@@ -21,7 +21,7 @@ class TextVAE(SentenceSpace):
     """A trained sentence VAE with its tokenizer and the config of its run.
 
     >>> vae = textvae.load("runs/cured")
-    >>> q = vae.encode(["the cat sleeps", "the dogs ran"])      # q(z|x): q.mean (2,Z), q.sample(), q.log_prob(z)
+    >>> q = vae.encode(["the cat sleeps", "the dogs ran"])  # q(z|x): q.mean (2,Z), q.sample(), q.log_prob(z)
     >>> vae.decode(q.mean, decoding="beam")
     >>> vae.sample(5, decoding={"name": "sample", "top_p": 0.9, "ban_unk": True}, seed=1)
     >>> vae.interpolate("the cat sleeps", "the dogs ran", steps=7, path="spherical")
@@ -32,7 +32,7 @@ class TextVAE(SentenceSpace):
         self.config = config
 
     def log_prob(self, sentences: Sequence[str], samples: int = 500, seed: int = 0) -> Tensor:
-        """log p(x) of each sentence with its end, (N,) float64 nats, by importance sampling: a lower bound in the mean.
+        """log p(x) of each sentence with its end, (N,) float64 nats: a lower bound in the mean.
 
         log (1/K) sum_k p(x, z_k) / q(z_k|x), z_k ~ q(z|x), K = samples (Burda et al. 2016, arXiv 1509.00519).
         Unknown words count as <unk>. ValueError for samples below 1.

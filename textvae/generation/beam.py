@@ -21,7 +21,7 @@ class Live(NamedTuple):
 
 
 class Ranked(NamedTuple):
-    """One step's continuations, each (B,K): the ends, and the best words with the hypotheses that they go on from."""
+    """One step's continuations, each (B,K): the ends, and the best words with the hypotheses they go on from."""
 
     end_log_p: Tensor  # -inf where an end is not among the K best continuations
     log_p: Tensor
@@ -59,11 +59,12 @@ class Ended:
 
 @dataclass(frozen=True)
 class Beam(Decoding):
-    """Keeps the `size` best hypotheses of each sentence, by log p; ended ones compete by log p / ((5 + n) / 6)^length_penalty,
-    n the tokens with </s> (Wu et al. 2016, arXiv 1609.08144, without coverage): 0 is log p itself.
+    """Goes on with the `size` best hypotheses of each sentence by log p; the ended ones compete by
+    log p / ((5 + n) / 6)^length_penalty, n the tokens with </s> (Wu et al. 2016, arXiv 1609.08144); 0 is log p.
 
-    An end counts where it is among the `size` best continuations; a sentence is settled once no live hypothesis can
-    pass its best ended one. Size 1 without a penalty is greedy search. ValueError for a size below 1 or a penalty below 0.
+    An end counts where it is among the `size` best continuations; a sentence is settled once no live
+    hypothesis can pass its best ended one. Size 1 without a penalty is greedy search.
+    ValueError for a size below 1 or a penalty below 0.
     """
 
     size: int = 5
@@ -102,16 +103,16 @@ class Beam(Decoding):
         return Live(torch.arange(len(ids), device=z.device), ids, log_p, z, decoder.start(z))
 
     def _rank(self, word_log_p: Tensor, log_p: Tensor, first: bool) -> Ranked:
-        """The next words' log p (B*K,V) and the hypotheses' (B,K) -> the K best words, and the ends that keep up with them."""
+        """log p of the next words (B*K,V) and of the hypotheses (B,K) -> the K best, and the ends among them."""
         vocabulary, shape = word_log_p.shape[1], log_p.shape
         forbid(word_log_p, self.forbidden(vocabulary, first))
         ends = log_p + word_log_p[:, SPECIALS.eos].view(shape)
         word_log_p[:, SPECIALS.eos] = -torch.inf
         best, words = word_log_p.topk(min(self.size, vocabulary))
-        total = (log_p[:, :, None] + best.view(*shape, -1)).flatten(1)
+        total = (log_p[:, :, None] + best.view(*shape, best.shape[1])).flatten(1)
         log_p, column = total.topk(self.size)
         last_place = torch.cat([log_p, ends], 1).topk(self.size).values[:, -1:]
-        words = words.view(len(total), -1).gather(1, column)
+        words = words.view(total.shape).gather(1, column)
         return Ranked(ends.masked_fill(ends < last_place, -torch.inf), log_p, column // best.shape[1], words)
 
     def _go_on(self, live: Live, state: State, ranked: Ranked, open_: Tensor) -> Live:

@@ -40,8 +40,8 @@ class Decoded(NamedTuple):
 class Decoding(ABC):
     """A way from z to words.
 
-    max_length counts tokens with </s>. <pad> and <s> are never said, nor are the ids in `banned`, nor <unk> where
-    ban_unk. </s> can not come first, for no text holds an empty sentence, unless allow_empty.
+    max_length counts tokens with </s>. <pad> and <s> are never said, nor are the ids in `banned`, nor <unk>
+    where ban_unk. </s> cannot come first, for no text holds an empty sentence, unless allow_empty.
     ValueError for a max_length below 1 and for a ban of </s>.
     """
 
@@ -63,10 +63,10 @@ class Decoding(ABC):
 
     @abstractmethod
     def decode(self, decoder: WordByWord, z: Tensor, generator: torch.Generator) -> Decoded:
-        """z (N,Z) -> N sentences, all at once; chance, where there is any, comes from `generator` (on the CPU) alone."""
+        """z (N,Z) -> N sentences, all at once; chance comes from `generator` (on the CPU) alone."""
 
     def forbidden(self, vocabulary: int, first: bool) -> Tensor:
-        """Ids that may not come next. ConfigError for an id outside the vocabulary, and where no word would be left."""
+        """Ids that may not come next. ConfigError for one outside the vocabulary, and where no word is left."""
         outside = [i for i in self.banned if not 0 <= i < vocabulary]
         if outside:
             raise ConfigError(f"banned holds {outside[0]}, but ids go from 0 to {vocabulary - 1}")
@@ -97,10 +97,11 @@ def join(parts: Sequence[Decoded]) -> Decoded:
     )
 
 
+@torch.no_grad()
 def decode_chunks(
     decoder: WordByWord, z: Tensor, decoding: Decoding, seed: int = 0, rows: int = 512
 ) -> Iterator[Decoded]:
-    """z (N,Z) -> N sentences, at most `rows` rows of the decoder at a time; neither N nor `rows` changes a sentence."""
+    """z (N,Z) -> N sentences, at most `rows` rows of the decoder at a time, which changes no sentence."""
     generator = torch.Generator().manual_seed(seed)
     for part in z.split(max(1, rows // decoding.width)):
         yield decoding.decode(decoder, part, generator)

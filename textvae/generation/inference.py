@@ -10,7 +10,7 @@ from torch import nn
 
 @contextmanager
 def at_rest(model: nn.Module, seed: int = 0) -> Iterator[None]:
-    """Evaluation mode without gradients and torch's generators seeded; modes and random states are put back after."""
+    """Evaluation mode, no gradients, torch's generators seeded; modes and random states are put back after."""
     training = [module for module in model.modules() if module.training]
     devices = {parameter.device for parameter in model.parameters() if parameter.device.type == "cuda"}
     try:

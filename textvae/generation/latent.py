@@ -17,7 +17,7 @@ class Path(Protocol):
     """A way from one point to another."""
 
     def __call__(self, a: Tensor, b: Tensor, steps: int) -> Tensor:
-        """a, b (P,Z) -> (steps,P,Z), the first exactly a and the last exactly b. ValueError for fewer than 2 steps."""
+        """a, b (P,Z) -> (steps,P,Z), the first exactly a, the last exactly b. ValueError for steps below 2."""
 
 
 def _times(a: Tensor, steps: int) -> Tensor:
@@ -35,8 +35,10 @@ class Linear:
 
 
 class Spherical:
-    """sin((1 - t) w) / sin w a + sin(t w) / sin w b, w the angle between a and b (Shoemake 1985; White 2016, arXiv
-    1609.04468): where |a| = |b| every point has that norm. Linear where a and b lie on one line through 0."""
+    """sin((1 - t) w) / sin w a + sin(t w) / sin w b, w the angle between a and b (White 2016, arXiv 1609.04468).
+
+    Where |a| = |b| every point has that norm. Linear where a and b lie on one line through 0.
+    """
 
     def __call__(self, a: Tensor, b: Tensor, steps: int) -> Tensor:
         t = _times(a, steps)
@@ -59,6 +61,6 @@ def analogy(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
 
 
 def nearest(z: Tensor, corpus: Tensor, count: int, rows: int = 1024) -> tuple[Tensor, Tensor]:
-    """z (M,Z), corpus (N,Z) -> Euclidean distances and indices (M,count) of the nearest points of the corpus."""
+    """z (M,Z), corpus (N,Z) -> Euclidean distances and indices (M,count) of the corpus's nearest points."""
     parts = [torch.cdist(part, corpus).topk(count, largest=False) for part in z.split(rows)]
     return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])

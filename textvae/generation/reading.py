@@ -15,18 +15,18 @@ from textvae.model import SentenceVAE
 
 
 def read(tokenizer: Tokenizer, sentences: Sequence[str]) -> list[list[int]]:
-    """Word ids of each sentence. DataError, with the line, for an empty one and one of unknown words alone."""
+    """Word ids of each sentence. DataError, with its number, for one that is empty or all unknown words."""
     if isinstance(sentences, str):
         raise DataError(f"one text was given where a list of sentences is due; give [{_short(sentences)!r}]")
     if not len(sentences):
         raise DataError("no sentence was given; give at least one")
     rows = tokenizer.encode(sentences)
-    for line, (sentence, row) in enumerate(zip(sentences, rows, strict=True), 1):
+    for number, (sentence, row) in enumerate(zip(sentences, rows, strict=True), 1):
         if not row or not sentence.strip():
-            raise DataError(f"line {line} is empty; take it out, for only sentences can be encoded")
+            raise DataError(f"sentence {number} is empty; take it out, or write a word there")
         if set(row) == {SPECIALS.unk} and SPECIAL_WORDS[SPECIALS.unk] not in sentence.split():
             raise DataError(
-                f"line {line} has only words unknown to the model ({_short(sentence)!r}); "
+                f"sentence {number} ({_short(sentence)!r}) has only words that the model does not know; "
                 "use at least one word of its training text"
             )
     return rows

@@ -25,10 +25,10 @@ Choice = str | Mapping[str, Any]  # "beam", or {"name": "beam", "size": 10}
 class SentenceSpace:
     """A model and its tokenizer: text in, text out, all sentences of a call at once.
 
-    Every method runs in evaluation mode without gradients, draws from generators of its own seeded by `seed`, and
-    leaves the model and torch's random states as they were. A decoding or a path is an object, its name, or a
-    mapping with its name and settings. Where points are asked for, sentences stand for their posterior means.
-    Sentences: DataError, with the line, for an empty one and one of unknown words alone.
+    Every method runs in evaluation mode without gradients, draws from generators of its own seeded by `seed`,
+    and leaves the model and torch's random states as they were. A decoding or a path is an object, its name, or
+    a mapping with its name and settings. Where points are due, sentences stand for their posterior means.
+    DataError, with its number, for a sentence that is empty or all unknown words.
     """
 
     def __init__(self, model: SentenceVAE, tokenizer: Tokenizer) -> None:
@@ -39,7 +39,7 @@ class SentenceSpace:
         return next(self.model.parameters()).device
 
     def encode(self, sentences: Sequence[str]) -> Distribution:
-        """q(z|x) of each sentence, batch shape (N,), in the order given; words unknown to the model become <unk>."""
+        """q(z|x) of each sentence, batch shape (N,), in the order given; unknown words become <unk>."""
         with at_rest(self.model):
             return posterior(self.model, read(self.tokenizer, sentences))
 
@@ -72,7 +72,7 @@ class SentenceSpace:
         decoding: Decoding | Choice = "greedy",
         seed: int = 0,
     ) -> list[str]:
-        """Each sentence decoded from its posterior mean or, with sample_posterior, from a draw of its posterior."""
+        """Each sentence decoded from its posterior's mean or, with sample_posterior, from a draw of it."""
         q = self.encode(sentences)
         with at_rest(self.model, seeds(seed)[0]):
             z = q.sample() if sample_posterior else representative(q)
@@ -87,7 +87,10 @@ class SentenceSpace:
         decoding: Decoding | Choice = "greedy",
         seed: int = 0,
     ) -> list[str]:
-        """`steps` sentences on the way from a to b, both reconstructions among them; an end not given is a prior draw."""
+        """`steps` sentences on the way from a to b, from reconstruction to reconstruction.
+
+        An end that is not given is a draw from the prior.
+        """
         ends = self.draw(2, seed)
         for row, sentence in enumerate((a, b)):
             if sentence is not None:
@@ -103,8 +106,12 @@ class SentenceSpace:
         decoding: Decoding | Choice = "greedy",
         seed: int = 0,
     ) -> list[list[str]]:
-        """P pairs of sentences or points (P,Z) -> for each the `steps` sentences on the way. ValueError for steps below 2."""
-        way = _chosen(PATHS, path, "path")(self.points(a), self.points(b), steps)  # (steps,P,Z)
+        """P pairs of sentences or points -> for each the `steps` sentences on the way, both ends among them.
+
+        ValueError for steps below 2 and for unequal numbers of a and b.
+        """
+        starts, ends = self._as_many(a, b)
+        way = _chosen(PATHS, path, "path")(starts, ends, steps)  # (steps,P,Z)
         texts = self.decode(way.transpose(0, 1).flatten(0, 1), decoding, seed)
         return [texts[start : start + steps] for start in range(0, len(texts), steps)]
 
@@ -116,18 +123,25 @@ class SentenceSpace:
         decoding: Decoding | Choice = "greedy",
         seed: int = 0,
     ) -> list[str]:
-        """a is to b as c is to what: the sentences at b - a + c, for P of each."""
-        return self.decode(latent.analogy(self.points(a), self.points(b), self.points(c)), decoding, seed)
+        """a is to b as c is to what: the sentences at b - a + c, for P of each. ValueError for unequal numbers."""
+        return self.decode(latent.analogy(*self._as_many(a, b, c)), decoding, seed)
 
     def neighbours(
         self, queries: Sequence[str] | Tensor, corpus: Sequence[str], count: int = 5
     ) -> list[list[tuple[str, float]]]:
-        """For each query the `count` sentences of the corpus nearest to it, with the distance of the means."""
+        """For each query the `count` sentences of the corpus nearest to it, with the distances of the means."""
         distances, indices = latent.nearest(
             self.points(queries), self.points(corpus), min(count, len(corpus))
         )
         pairs = zip(distances.tolist(), indices.tolist(), strict=True)
         return [[(corpus[i], d) for d, i in zip(near, which, strict=True)] for near, which in pairs]
+
+    def _as_many(self, *groups: Sequence[str] | Tensor) -> list[Tensor]:
+        """The points of groups of one size P, each (P,Z)."""
+        counts = [len(group) for group in groups]
+        if len(set(counts)) > 1:
+            raise ValueError(f"there are {', '.join(map(str, counts))} sentences, must be as many of each")
+        return [self.points(group) for group in groups]
 
 
 def _chosen(registry: Mapping[str, Callable[..., T]], choice: T | Choice, what: str) -> T:

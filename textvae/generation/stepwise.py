@@ -14,7 +14,7 @@ class Stepwise(Decoding):
     """Chooses each word for good; a sentence that has ended takes no part in the next step."""
 
     def noise(self, rows: int, generator: torch.Generator) -> Tensor:
-        """(rows, max_length) in [0,1): each row its own, so that no result depends on which rows go together."""
+        """(rows, max_length) in [0,1): each row has its own, so that its company does not matter."""
         return torch.rand(rows, self.max_length, generator=generator)
 
     @abstractmethod
@@ -56,8 +56,8 @@ class Greedy(Stepwise):
 
 @dataclass(frozen=True)
 class Sample(Stepwise):
-    """A word drawn from softmax(log p / temperature), cut to its top_k most probable words (0: no cut), and then to
-    the fewest of those that hold a mass of top_p (the nucleus of Holtzman et al. 2020, arXiv 1904.09751).
+    """A word drawn from softmax(log p / temperature), cut to its top_k most probable words (0: no cut), and then
+    to the fewest of those that hold a mass of top_p (the nucleus of Holtzman et al. 2020, arXiv 1904.09751).
 
     ValueError for a temperature not above 0, a top_k below 0 or a top_p not in (0,1].
     """
@@ -68,8 +68,10 @@ class Sample(Stepwise):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.temperature < torch.inf:
-            raise ValueError(f"temperature is {self.temperature}, must be above 0 and finite")
+        if not 1e-6 <= self.temperature < torch.inf:
+            raise ValueError(
+                f"temperature is {self.temperature}, must be above 0: 1e-6 or more (0 is greedy)"
+            )
         if self.top_k < 0:
             raise ValueError(f"top_k is {self.top_k}, must be at least 1, or 0 for no cut")
         if not 0 < self.top_p <= 1:
@@ -79,38 +81,35 @@ class Sample(Stepwise):
         words = None
         if self.top_k:
             logits, words = logits.topk(min(self.top_k, logits.shape[1]))
-        # The greatest goes to 0 first: a small temperature then overflows to -inf, never to NaN.
-        weights = ((logits - logits.amax(1, keepdim=True)) / self.temperature).softmax(1)
+        weights = (logits / self.temperature).softmax(1)
         if self.top_p < 1:
-            weights, columns = nucleus(weights, self.top_p)
-            words = columns if words is None else words.gather(1, columns)
-        column = draw(weights, noise)[:, None]
-        return (column if words is None else words.gather(1, column))[:, 0]
+            weights = nucleus(weights, self.top_p)
+        column = draw(weights, noise)
+        return column if words is None else words.gather(1, column[:, None])[:, 0]
 
 
-def nucleus(probabilities: Tensor, mass: float) -> tuple[Tensor, Tensor]:
-    """The fewest greatest of probabilities (N,V) that hold `mass` -> weights (N,C), falling, 0 beyond; columns (N,C)."""
-    values, columns = _greatest(probabilities, mass)
-    before = values.cumsum(1) - values
-    return values.masked_fill(before >= mass, 0.0), columns
+def nucleus(probabilities: Tensor, mass: float) -> Tensor:
+    """probabilities (N,V), 0 but for the fewest greatest that hold `mass` (and what equals the least of those)."""
+    # Few words hold the mass mostly, and sorting all of V costs ten times as much.
+    least, enough = _least_kept(probabilities.topk(min(256, probabilities.shape[1])).values, mass)
+    if not bool(enough.all()):
+        least[~enough] = _least_kept(probabilities[~enough].sort(1, descending=True).values, mass)[0]
+    return probabilities.masked_fill(probabilities < least, 0.0)
 
 
-def _greatest(probabilities: Tensor, mass: float) -> tuple[Tensor, Tensor]:
-    """As many sorted columns as hold `mass` in every row: few mostly, where sorting all of V costs ten times as much."""
-    vocabulary, size = probabilities.shape[1], 64
-    while size < vocabulary:
-        values, columns = probabilities.topk(size)
-        if bool((values.sum(1) > mass).all()):
-            return values, columns
-        size *= 8
-    return probabilities.sort(1, descending=True)
+def _least_kept(falling: Tensor, mass: float) -> tuple[Tensor, Tensor]:
+    """falling (N,C): the last value (N,1) that is needed to hold `mass`, and whether all of them hold it (N,)."""
+    sums = falling.cumsum(1)
+    needed = (sums < mass).sum(1, keepdim=True).clamp_(max=falling.shape[1] - 1)
+    return falling.gather(1, needed), sums[:, -1] >= mass
 
 
 def draw(weights: Tensor, noise: Tensor) -> Tensor:
-    """One column a row with probability in proportion to weights (N,C), by the inverse of their sums at noise (N,)."""
+    """A column of each row, in proportion to weights (N,C): where their sums pass the share noise (N,)."""
     sums = weights.cumsum(1)
     column = torch.searchsorted(sums, noise[:, None] * sums[:, -1:], right=True)
     column = column.clamp_(max=weights.shape[1] - 1)
-    # Rounding in the sums may point at a weight of 0, which must never be drawn.
-    chosen = weights.gather(1, column) > 0
-    return torch.where(chosen, column, weights.argmax(1, keepdim=True))[:, 0]
+    missed = weights.gather(1, column) == 0
+    if bool(missed.any()):  # rounding in the sums pointed at a weight of 0, which must never be drawn
+        column = torch.where(missed, weights.argmax(1, keepdim=True), column)
+    return column[:, 0]
