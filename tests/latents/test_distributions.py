@@ -11,7 +11,7 @@ from torch.distributions import (
     StudentT,
 )
 
-from textvae.latents.distributions import concatenate, is_deterministic, select
+from textvae.latents.distributions import concatenate, draw, is_deterministic, select
 
 
 def gaussian(count: int, size: int = 3) -> Distribution:
@@ -41,7 +41,9 @@ FAMILIES = {
     "categorical": lambda count: Categorical(probs=torch.rand(count, 5)),
     "categorical looked at": looked_at,
     "student": lambda count: StudentT(torch.rand(count) + 3),
-    "independent beta": lambda count: Independent(Beta(torch.rand(count, 2) + 1, torch.rand(count, 2) + 1), 1),
+    "independent beta": lambda count: Independent(
+        Beta(torch.rand(count, 2) + 1, torch.rand(count, 2) + 1), 1
+    ),
 }
 
 
@@ -50,7 +52,8 @@ def test_joined_and_picked_members_keep_their_densities(family):
     torch.manual_seed(0)
     parts = [family(count) for count in (4, 1, 2)]
     draws = torch.cat([part.sample() for part in parts])
-    densities = torch.cat([part.log_prob(part_draws) for part, part_draws in zip(parts, draws.split([4, 1, 2]))])
+    apart = zip(parts, draws.split([4, 1, 2]), strict=True)
+    densities = torch.cat([part.log_prob(members) for part, members in apart])
 
     whole = concatenate(parts)
     assert whole.batch_shape == (7,)
@@ -65,6 +68,15 @@ def test_an_empty_latent_can_be_joined_and_picked():
     parts = [gaussian(2, size=0), gaussian(3, size=0)]
     assert concatenate(parts).batch_shape == (5,)
     assert select(concatenate(parts), slice(1, 3)).log_prob(torch.zeros(2, 0)).tolist() == [0, 0]
+
+
+def test_draws_come_first_and_what_is_not_a_number_stays_so():
+    torch.manual_seed(0)
+    z = draw(gaussian(2), 5000)
+    assert z.shape == (5000, 2, 3)
+    assert draw(looked_at(4), 5).shape == (5, 4)
+    broken = Independent(Normal(torch.zeros(2, 3), torch.full((2, 3), torch.nan), validate_args=False), 1)
+    assert draw(broken, 1).isnan().all()
 
 
 class Point(Normal):

@@ -3,7 +3,6 @@ import math
 import pytest
 import torch
 from torch.distributions import (
-    Beta,
     Categorical,
     Distribution,
     Independent,
@@ -66,10 +65,9 @@ def test_a_registered_kl_that_does_not_factorise_is_one_group():
     torch.testing.assert_close(kl_groups(q, p, q.sample((1,))), kl_divergence(q, p)[:, None])
 
 
-@pytest.mark.parametrize("prior", [mixture, lambda size: Independent(Beta(torch.ones(size), torch.ones(size)), 1)])
-def test_an_unregistered_kl_is_sampled(prior):
+def test_an_unregistered_kl_is_sampled():
     torch.manual_seed(0)
-    q, p = Independent(Normal(torch.full((5, 2), 0.5), torch.full((5, 2), 0.01)), 1), prior(2)
+    q, p = gaussian(5, 2), mixture(2)
     z = q.sample((7,))
     assert kl_kind(q, p) == "sampled"
     torch.testing.assert_close(kl_groups(q, p, z), (q.log_prob(z) - p.log_prob(z)).mean(0)[:, None])
@@ -148,4 +146,6 @@ def test_a_pair_density_is_normalised():
     grid = torch.linspace(-20, 20, 40_001)
     mass = torch.trapezoid(pairwise_log_prob(q, grid[:, None]).exp(), grid, dim=0)
     assert mass.tolist() == pytest.approx([1, 1], abs=1e-4)
-    assert math.isclose(float(pairwise_log_prob(q, torch.tensor([[0.5]]))[0, 0]), -math.log(0.2) - 0.9189385, abs_tol=1e-5)
+    assert math.isclose(
+        float(pairwise_log_prob(q, torch.tensor([[0.5]]))[0, 0]), -math.log(0.2) - 0.9189385, abs_tol=1e-5
+    )

@@ -58,7 +58,7 @@ def verdict_lines(metrics: Mapping[str, Any]) -> list[str]:
         f"within batches, He et al. 2019: {metrics['mi_he2019_batch']:.3f})",
         f"variance of the means {verdict['mu_variance']:.4f}, mean log-variance {verdict['mean_logvar']:.3f}",
     ]
-    return lines + _warnings(kl, lower, cap)
+    return lines + _warnings(kl, lower, cap, verdict["status"])
 
 
 def _status(active: int, total: int) -> str:
@@ -69,8 +69,13 @@ def _status(active: int, total: int) -> str:
     return next((status for share, status in STATUSES if active / total < share), "HEALTHY")
 
 
-def _warnings(kl: float, mi_lower: float, mi_cap: float) -> list[str]:
-    if kl_is_low(kl) or mi_lower >= kl / 2:
+def _warnings(kl: float, mi_lower: float, mi_cap: float, status: str) -> list[str]:
+    if kl_is_low(kl):
+        hidden = [
+            f"WARNING: {status} by its dimensions, but a KL of {kl:.3f} is that of a collapsed posterior"
+        ]
+        return [] if status == "FULL COLLAPSE" else hidden
+    if mi_lower >= kl / 2:
         return []
     if mi_lower > 0.9 * mi_cap:
         return [

@@ -15,7 +15,7 @@ from textvae.errors import ConfigError, DataError
 from textvae.evaluation.diagnosis import diagnose
 from textvae.evaluation.information import Information, active_units, information, standard_error
 from textvae.evaluation.likelihood import LatentVariableModel, importance_weighted_log_prob, perplexity
-from textvae.latents.distributions import concatenate, is_deterministic
+from textvae.latents.distributions import concatenate, draw, is_deterministic
 from textvae.latents.divergence import kl_groups, kl_kind
 
 # (stage, sentences done, sentences in all); stages: "elbo", "information", "likelihood".
@@ -87,7 +87,7 @@ def _measure(
     for batch, finished in zip(batches, accumulate(sizes), strict=True):
         batch = batch.to(device)
         q, p = model.posterior(batch), model.prior(batch)
-        z = q.sample(torch.Size([1]))
+        z = draw(q, 1)
         posteriors.append(q)
         draws.append(z[0])
         likelihoods.append(model.log_likelihood(batch, z)[0].double())

@@ -123,13 +123,14 @@ def active_units(means: Tensor, threshold: float = 0.01) -> int:
 
 
 def variance_over_sentences(means: Tensor) -> Tensor:
-    """(N,Z) -> (Z,) float64: the unbiased variance; 0 for a single sentence."""
-    return means.double().var(0, correction=min(1, len(means) - 1))
+    """(N,...) -> (...) float64: the unbiased variance; 0 for a single sentence."""
+    spread = means.double() - means.double().mean(0)
+    return spread.square().sum(0) / max(1, len(means) - 1)
 
 
 def standard_error(values: Tensor) -> float:
     """Of the mean of (N,) values; 0 for a single one."""
-    return float(values.double().std(correction=min(1, len(values) - 1)) / math.sqrt(len(values)))
+    return float((variance_over_sentences(values) / len(values)).sqrt())
 
 
 def _he_batches(batch_sizes: Sequence[int]) -> Iterator[slice]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from textvae.data.batching import Batch
-from textvae.latents.distributions import is_deterministic
+from textvae.latents.distributions import draw, is_deterministic
 
 
 class LatentVariableModel(Protocol):
@@ -25,7 +25,7 @@ class LatentVariableModel(Protocol):
 def log_weights(model: LatentVariableModel, batch: Batch, samples: int) -> Tensor:
     """log p(x|z) + log p(z) - log q(z|x), z ~ q(z|x) -> (S,B), nats: their mean is a one-sample ELBO."""
     q = model.posterior(batch)
-    return _weigh(model, batch, q, model.prior(batch), q.sample(torch.Size([samples])))
+    return _weigh(model, batch, q, model.prior(batch), draw(q, samples))
 
 
 def importance_weighted_log_prob(
@@ -38,7 +38,7 @@ def importance_weighted_log_prob(
     """
     q, p = model.posterior(batch), model.prior(batch)
     count = 1 if is_deterministic(q) else samples
-    z = q.sample(torch.Size([count]))
+    z = draw(q, count)
     total = torch.full(z.shape[1:2], -math.inf, dtype=torch.float64, device=z.device)
     for part in z.split(max(1, row_budget // max(1, z.shape[1]))):
         weights = _weigh(model, batch, q, p, part).double()
@@ -47,8 +47,8 @@ def importance_weighted_log_prob(
 
 
 def perplexity(nll_total: float, tokens: int) -> float:
-    """exp(nats of all sentences / their target tokens, each end-of-sentence among them)."""
-    return math.exp(nll_total / tokens)
+    """exp(nats of all sentences / their target tokens, each end-of-sentence among them); inf beyond floats."""
+    return float(torch.tensor(nll_total / tokens, dtype=torch.float64).exp())
 
 
 def _weigh(model: LatentVariableModel, batch: Batch, q: Distribution, p: Distribution, z: Tensor) -> Tensor:

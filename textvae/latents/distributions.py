@@ -26,6 +26,11 @@ def select(q: Distribution, index: Tensor | slice) -> Distribution:
     return _rebuild(q, {name: value[index] for name, value in _parameters(q).items()})
 
 
+def draw(q: Distribution, samples: int) -> Tensor:
+    """z ~ q (S,B,Z), by rsample where there is one: given NaN it returns NaN, where sample() of a normal fails."""
+    return q.rsample(torch.Size([samples])) if q.has_rsample else q.sample(torch.Size([samples]))
+
+
 def is_deterministic(q: Distribution) -> bool:
     """Whether every draw from q is the same: no z at all (Z = 0), or a family whose `point_mass` is true.
 
@@ -40,10 +45,11 @@ def _parameters(q: Distribution) -> dict[str, Tensor]:
 
     A family with several parametrisations (probs or logits) gives each a default of None; one is enough.
     """
-    present = {name: getattr(q, name) for name in q.arg_constraints if name in vars(q)}
-    defaults = inspect.signature(type(q)).parameters
-    alternatives = [name for name in present if defaults[name].default is None]
-    return {name: value for name, value in present.items() if name not in alternatives[1:]}
+    signature = inspect.signature(type(q)).parameters
+    optional = [name for name in q.arg_constraints if signature[name].default is None]
+    known = [name for name in optional if name in vars(q)]
+    wanted = [name for name in q.arg_constraints if name not in optional] + known[:1]
+    return {name: getattr(q, name) for name in wanted}
 
 
 def _rebuild(q: Distribution, parameters: dict[str, Tensor]) -> Distribution:
