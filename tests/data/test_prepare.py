@@ -1,14 +1,18 @@
 """From text to stores: every count is right, the cache is used, and labels and tokenizers go where they belong."""
 
 import threading
+import tracemalloc
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from textvae.data import census
 from textvae.data import prepare as module
 from textvae.data.batching import Batcher, EqualLength
 from textvae.data.prepare import Prepared, prepare
+from textvae.data.store import write_store
 from textvae.errors import ConfigError, DataError
 
 WORD = {"name": "word"}
@@ -171,6 +175,27 @@ def test_a_damaged_cache_is_named(source, tmp_path: Path, broken) -> None:
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(DataError, match=r"delete (it|its folder)"):
         prepare(source, WORD, cache_dir=tmp_path)
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_memory_does_not_grow_with_the_text(lines_of, tmp_path: Path, monkeypatch, labels) -> None:
+    monkeypatch.setattr(module, "write_store", partial(write_store, chunk=100))
+    monkeypatch.setattr(census, "_AT_ONCE", 100)
+
+    def peak(sentences: int) -> int:
+        path = lines_of("all", "one sentence of seven words or so\tlabel\n" * sentences)
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        prepare({"name": "text", "train": path, "labels": labels}, WORD, splits=["train"], cache_dir=tmp_path)
+        return tracemalloc.get_traced_memory()[1] - before
+
+    tracemalloc.start()
+    try:
+        peak(100)  # what is made once in a process
+        few, many = peak(1000), peak(5000)
+    finally:
+        tracemalloc.stop()
+    assert many < 1.5 * few
 
 
 def test_several_at_once_make_one_cache(source, tmp_path: Path) -> None:

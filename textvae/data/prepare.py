@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import tee
 from pathlib import Path
@@ -81,11 +81,8 @@ def _tokenise(
     for split in splits:
         census = Census(split)
         pairs = census.encode(corpus.numbered(split, names), tokenizer, limit)
-        pairs, again = tee(
-            pairs
-        )  # which holds back what one iterator is ahead of the other, a chunk of the store
-        labels = (label for _, label in again) if names else None
-        write_store(_store_path(folder, split), (ids for ids, _ in pairs), labels)
+        rows, labels = _apart(pairs) if names else ((ids for ids, _ in pairs), None)
+        write_store(_store_path(folder, split), rows, labels)
         if not census.sentences:
             raise DataError(
                 f"{corpus.name}: nothing is left of the {split} split ({census.blank} blank lines, {census.empty} "
@@ -100,6 +97,12 @@ def _tokenise(
     tokenizer.save(folder / "tokenizer.json")
     kept = {"facts": facts | dict(corpus.facts), "notes": notes, "label_names": names}
     (folder / "kept.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
+
+
+def _apart(pairs: Iterable[tuple[list[int], int]]) -> tuple[Iterator[list[int]], Iterator[int]]:
+    """Ids and labels; what is read of the one is held until the other comes to it: a chunk of the store."""
+    left, right = tee(pairs)
+    return (ids for ids, _ in left), (label for _, label in right)
 
 
 def _open(folder: Path, splits: Sequence[str]) -> Prepared:
