@@ -1,8 +1,9 @@
 """textvae: variational autoencoders for sentences; posterior collapse shown, measured and cured.
 
-Shapes, the same letters everywhere: `B` sentences of a batch, `T` target tokens with end-of-sentence, `S` posterior samples (always the
-first dimension), `Z` latent size, `G` groups of the KL (Z where q and p factorise, else 1), `E` embedding, `H` hidden, `V` vocabulary,
-`N` sentences of a split. Nats, summed over a sentence's tokens, unless a name ends in `_per_token`, `_ppl` or `_bits`.
+Shapes, the same letters everywhere: `B` sentences of a batch, `T` target tokens with end-of-sentence, `S` posterior
+samples (always the first dimension), `Z` latent size, `G` groups of the KL (Z where q and p factorise, else 1), `E`
+embedding, `H` hidden, `V` vocabulary, `N` sentences of a split. Nats, summed over a sentence's tokens, unless a name
+ends in `_per_token`, `_ppl` or `_bits`.
 
     vae = textvae.load("runs/ptb/free_bits/...")
     q = vae.encode(["a sentence", "another"])

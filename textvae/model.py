@@ -12,7 +12,7 @@ from textvae.errors import ConfigError
 from textvae.latents.divergence import kl_groups
 from textvae.latents.heads import HEADS, Head
 from textvae.latents.priors import PRIORS
-from textvae.networks.cross_entropy import token_log_prob
+from textvae.networks.cross_entropy import CrossEntropy
 from textvae.networks.decoder import DECODERS, Decoder
 from textvae.networks.encoder import ENCODERS, Encoder
 from textvae.networks.initialisation import INITIALISATIONS
@@ -36,6 +36,7 @@ class SentenceVAE(nn.Module):
     def __init__(self, encoder: Encoder, head: Head, prior: nn.Module, decoder: Decoder) -> None:
         super().__init__()
         self.encoder, self.head, self.prior_module, self.decoder = encoder, head, prior, decoder
+        self.cross_entropy = CrossEntropy()
 
     @property
     def latent_size(self) -> int:
@@ -53,7 +54,7 @@ class SentenceVAE(nn.Module):
         """log p(x|z), z (S,B,Z) -> (S,B), nats a sentence with its end; padding counts nothing."""
         hidden, mask = self.decoder.hidden(batch.inputs, z), batch.mask
         targets = batch.targets[mask].repeat(len(z))
-        words = token_log_prob(hidden[:, mask].flatten(0, 1), self.decoder.output.weight, targets)
+        words = self.cross_entropy(hidden[:, mask].flatten(0, 1), self.decoder.output.weight, targets)
         sentences = torch.zeros(len(z), *mask.shape, dtype=words.dtype, device=words.device)
         return sentences.masked_scatter(mask.expand_as(sentences), words).sum(-1)
 

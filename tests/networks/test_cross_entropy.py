@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from textvae.networks.cross_entropy import token_log_prob
+from textvae.networks.cross_entropy import CrossEntropy
 
 
 def plain(hidden, weight, targets):
@@ -24,7 +24,7 @@ def test_value_and_gradients_equal_the_plain_ones(chunk, weighted):
     hidden, weight, targets = problem()
     scale = torch.linspace(-1, 2, len(hidden), dtype=torch.float64) if weighted else torch.tensor(0.25)
     expected = plain(hidden, weight, targets)
-    got = token_log_prob(hidden, weight, targets, chunk)
+    got = CrossEntropy(chunk=chunk)(hidden, weight, targets)
     torch.testing.assert_close(got, expected)
     for a, b in zip(
         torch.autograd.grad((got * scale).sum(), (hidden, weight)),
@@ -36,7 +36,7 @@ def test_value_and_gradients_equal_the_plain_ones(chunk, weighted):
 
 def test_frozen_weight_gets_no_gradient():
     hidden, weight, targets = problem()
-    token_log_prob(hidden, weight.detach(), targets).sum().backward()
+    CrossEntropy()(hidden, weight.detach(), targets).sum().backward()
     expected = torch.autograd.grad(plain(hidden, weight, targets).sum(), hidden)[0]
     torch.testing.assert_close(hidden.grad, expected)
     assert weight.grad is None
@@ -44,7 +44,37 @@ def test_frozen_weight_gets_no_gradient():
 
 def test_no_tokens():
     hidden, weight, targets = problem(tokens=0)
-    log_p = token_log_prob(hidden, weight, targets)
+    log_p = CrossEntropy()(hidden, weight, targets)
     log_p.sum().backward()
     assert log_p.shape == (0,)
     assert not weight.grad.any()
+
+
+def test_without_gradients_the_value_is_the_same():
+    hidden, weight, targets = problem()
+    with torch.no_grad():
+        torch.testing.assert_close(
+            CrossEntropy(chunk=8)(hidden, weight, targets), plain(hidden, weight, targets)
+        )
+
+
+def test_products_in_bfloat16_stay_close():
+    hidden, weight, targets = (
+        x.detach().float() if x.is_floating_point() else x for x in problem(200, 32, 1000)
+    )
+    hidden.requires_grad_()
+    weight = (weight * 0.2).requires_grad_()
+    expected, got = plain(hidden, weight, targets), CrossEntropy(torch.bfloat16)(hidden, weight, targets)
+    torch.testing.assert_close(got, expected, atol=5e-3, rtol=0)
+    for a, b in zip(
+        torch.autograd.grad(got.mean(), (hidden, weight)),
+        torch.autograd.grad(expected.mean(), (hidden, weight)),
+        strict=True,
+    ):
+        assert (a - b).norm() < 0.01 * b.norm()
+
+
+def test_an_improbable_word_keeps_its_logarithm():
+    hidden = torch.tensor([[200.0, 0.0]], requires_grad=True)
+    log_p = CrossEntropy()(hidden, torch.eye(2), torch.tensor([1]))
+    assert log_p.item() == pytest.approx(-200)

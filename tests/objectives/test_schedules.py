@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ def test_logistic_rises_from_zero_to_its_end(warmup, slope, end):
     values = [schedule(t) for t in range(warmup + 2)]
     assert values[0] == 0
     assert values[-1] == pytest.approx(schedule.final) == pytest.approx(end)
-    assert all(a <= b for a, b in zip(values, values[1:], strict=False))
+    assert all(a <= b for a, b in itertools.pairwise(values))
 
 
 def test_logistic_is_half_way_at_half_time():

@@ -74,105 +74,78 @@ class Topic:
         object.__setattr__(self, "actions", tuple(verb(entry) for entry in self.verbs.split()))
 
 
-def _topic(
-    name: str, agents: str, adjectives: str, verbs: str, qualities: str, objects: str, places: str
-) -> Topic:
-    """A topic of the corpus: its own words and those that belong to every topic."""
-    return Topic(
-        name, f"{agents} friend colleague", adjectives, f"{verbs} check describe", qualities, objects, places
-    )
-
-
 TOPICS = (
-    _topic(
+    Topic(
         "music",
-        agents="pianist violinist drummer singer teacher student",
-        adjectives="young famous talented quiet",
-        verbs="play record rehearse perform praise",
-        qualities="new famous slow difficult",
-        objects="song melody waltz symphony opera ballet",
-        places="in the hall|on the stage|in the studio|at the festival",
+        agents="pianist violinist drummer singer student",
+        adjectives="young famous talented",
+        verbs="play record practise rehearse perform",
+        qualities="new slow difficult",
+        objects="song melody waltz symphony opera",
+        places="in the hall|in the studio|at the festival",
     ),
-    _topic(
+    Topic(
         "theatre",
-        agents="actor dancer director singer teacher assistant",
-        adjectives="young famous talented friendly",
-        verbs="rehearse perform praise watch discuss",
-        qualities="new famous long strange",
-        objects="comedy tragedy drama scene opera ballet",
-        places="in the theatre|on the stage|in the capital|at the festival",
+        agents="actor dancer director singer assistant",
+        adjectives="famous talented friendly",
+        verbs="watch direct film rehearse perform",
+        qualities="new long strange",
+        objects="comedy tragedy drama scene opera",
+        places="on the stage|in the theatre|at the festival",
     ),
-    _topic(
+    Topic(
         "school",
-        agents="pupil librarian parent teacher student professor",
-        adjectives="young clever curious quiet",
-        verbs="read:read copy explain discuss study",
-        qualities="long short difficult interesting",
-        objects="lesson essay chapter poem story formula",
-        places="in the classroom|in the library|in the hall|at the college",
+        agents="pupil librarian teacher student professor",
+        adjectives="young clever curious",
+        verbs="read:read copy discuss explain study",
+        qualities="short long difficult",
+        objects="lesson essay chapter poem formula",
+        places="in the classroom|in the library|in the hall",
     ),
-    _topic(
+    Topic(
         "science",
-        agents="scientist chemist physicist professor student engineer",
-        adjectives="clever famous curious experienced",
-        verbs="test publish explain study present",
-        qualities="new strange important difficult",
-        objects="theory experiment result method formula model",
-        places="in the laboratory|in the library|at the institute|at the college",
+        agents="scientist chemist physicist professor engineer",
+        adjectives="clever curious experienced",
+        verbs="test publish present explain study",
+        qualities="new strange important",
+        objects="theory experiment result method formula",
+        places="in the laboratory|in the library|at the institute",
     ),
-    _topic(
-        "law",
-        agents="lawyer judge clerk expert assistant professor",
-        adjectives="old clever careful experienced",
-        verbs="review dismiss discuss study present",
-        qualities="long serious important strange",
-        objects="claim dispute lawsuit complaint case report",
-        places="in court|at the office|at the ministry|in the capital",
-    ),
-    _topic(
+    Topic(
         "medicine",
-        agents="doctor nurse surgeon expert assistant student",
-        adjectives="young careful friendly experienced",
-        verbs="treat examine discuss study",
-        qualities="small serious painful strange",
-        objects="wound injury burn rash infection case",
-        places="in the hospital|at the clinic|in the village|in the ambulance",
+        agents="doctor nurse surgeon student assistant",
+        adjectives="careful friendly experienced",
+        verbs="treat examine photograph check study",
+        qualities="small serious painful",
+        objects="wound injury burn rash infection",
+        places="in the hospital|at the clinic|in the village",
     ),
-    _topic(
+    Topic(
         "cooking",
-        agents="chef baker cook owner assistant neighbour",
-        adjectives="careful local talented friendly",
+        agents="chef baker cook assistant owner",
+        adjectives="careful local friendly",
         verbs="prepare serve taste heat sell:sold",
-        qualities="fresh hot cheap delicious",
-        objects="soup stew bread pie rice corn",
-        places="in the kitchen|at the restaurant|at the market|in the village",
+        qualities="fresh hot delicious",
+        objects="soup stew bread pie rice",
+        places="in the kitchen|at the restaurant|in the village",
     ),
-    _topic(
+    Topic(
         "farming",
-        agents="farmer shepherd gardener owner worker neighbour",
-        adjectives="old local strong quiet",
-        verbs="plant harvest water store sell:sold",
-        qualities="fresh new cheap golden",
-        objects="wheat barley cotton crop rice corn",
-        places="in the valley|on the hill|near the river|in the village",
+        agents="farmer shepherd gardener owner worker",
+        adjectives="old local strong",
+        verbs="plant harvest water check sell:sold",
+        qualities="fresh cheap golden",
+        objects="wheat barley cotton corn rice",
+        places="in the valley|on the hill|near the river",
     ),
-    _topic(
+    Topic(
         "sailing",
-        agents="sailor captain skipper owner worker engineer",
-        adjectives="old local strong experienced",
-        verbs="inspect clean repair paint design",
-        qualities="small old wooden fast",
-        objects="boat ship ferry yacht canoe dinghy",
-        places="at the harbour|on the lake|along the coast|near the river",
-    ),
-    _topic(
-        "building",
-        agents="builder carpenter architect engineer worker expert",
-        adjectives="skilled local strong careful",
-        verbs="build:built measure design repair paint",
-        qualities="small new wooden tall",
-        objects="house bridge tower roof barn model",
-        places="in the capital|on the hill|near the river|in the village",
+        agents="sailor captain skipper worker engineer",
+        adjectives="old strong experienced",
+        verbs="repair paint clean inspect check",
+        qualities="small old wooden",
+        objects="boat ship ferry yacht canoe",
+        places="at the harbour|along the coast|near the river",
     ),
 )
 

@@ -6,66 +6,103 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-
-def token_log_prob(hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int = 512) -> Tensor:
-    """log softmax(hidden weight^T)[targets]: hidden (N,H), weight (V,H), targets (N,) -> (N,), nats."""
-    return _TokenLogProb.apply(hidden, weight, targets, chunk)
+UNDERFLOW = 1e-30  # below it a probability in float32 has lost digits: its logarithm is taken another way
 
 
-def _gradients(
-    hidden: Tensor,
-    weight: Tensor,
-    targets: Tensor,
-    chunk: int,
-    scale: Tensor | None,
-    wants: tuple[bool, bool],
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """log p (N,) and, where wanted, the gradients of sum_n scale_n log p_n (scale 1 where None)."""
-    log_p = hidden.new_empty(len(hidden))
-    d_hidden = torch.empty_like(hidden) if wants[0] else None
-    d_weight = torch.zeros_like(weight) if wants[1] else None
-    for start in range(0, len(hidden), chunk):
-        part = slice(start, start + chunk)
-        logits, target = hidden[part] @ weight.T, targets[part, None]
-        normaliser = logits.logsumexp(1, keepdim=True)
-        log_p[part] = (logits.gather(1, target) - normaliser)[:, 0]
-        if not any(wants):
-            continue
-        d_logits = logits.sub_(normaliser).exp_().neg_()  # d log p_n / d logits = onehot - softmax
-        d_logits.scatter_add_(1, target, torch.ones_like(target, dtype=logits.dtype))
-        if scale is not None:
-            d_logits *= scale[part, None]
-        if d_hidden is not None:
-            torch.mm(d_logits, weight, out=d_hidden[part])
-        if d_weight is not None:
-            d_weight.addmm_(d_logits.T, hidden[part])
-    return log_p, d_hidden, d_weight
+class CrossEntropy:
+    """log softmax(h W^T)[target], token by token, in chunks of `chunk` tokens.
+
+    Where gradients are wanted the matrix products are taken in `products`; sums, the softmax and all that a model
+    reports without gradients stay in the type of h.
+    """
+
+    def __init__(self, products: torch.dtype | None = None, chunk: int = 1024) -> None:
+        self.products, self.chunk = products, chunk
+
+    def __call__(self, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+        """hidden (N,H), weight (V,H), targets (N,) -> log p (N,), nats."""
+        if torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad):
+            return _TokenLogProb.apply(hidden, weight, targets, self.products or hidden.dtype, self.chunk)
+        parts = zip(hidden.split(self.chunk), targets.split(self.chunk), strict=True)
+        return torch.cat([_log_softmax_at(part @ weight.T, target) for part, target in parts])
+
+
+def _log_softmax_at(logits: Tensor, targets: Tensor) -> Tensor:
+    highest = logits.amax(1, keepdim=True)
+    chosen = (logits.gather(1, targets[:, None]) - highest)[:, 0]
+    return chosen - logits.sub_(highest).exp_().sum(1).log_()
 
 
 class _TokenLogProb(torch.autograd.Function):
-    """Computes the gradients of sum_n log p_n along with log p, while each chunk of logits is at hand.
+    """Computes the gradients of sum_n log p_n along with log p, while each chunk of probabilities is at hand.
 
     A mean or a sum over tokens sends the same gradient g to each of them: then backward only scales by g. Any other
     gradient makes backward compute the chunks once more, weighted.
     """
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int) -> Tensor:
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, products: torch.dtype, chunk: int
+    ) -> Tensor:
         wants = ctx.needs_input_grad[:2]
-        log_p, d_hidden, d_weight = _gradients(hidden, weight, targets, chunk, None, wants)
+        log_p, d_hidden, d_weight = _gradients(hidden, weight, targets, None, products, chunk, wants)
         ctx.save_for_backward(hidden, weight, targets, d_hidden, d_weight)
-        ctx.chunk = chunk
+        ctx.settings = (products, chunk, wants)
         return log_p
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         hidden, weight, targets, d_hidden, d_weight = ctx.saved_tensors
         if len(grad) and bool((grad == grad[0]).all()):
             d_hidden = None if d_hidden is None else d_hidden * grad[0]
             d_weight = None if d_weight is None else d_weight * grad[0]
         else:
-            _, d_hidden, d_weight = _gradients(
-                hidden, weight, targets, ctx.chunk, grad, ctx.needs_input_grad[:2]
-            )
-        return d_hidden, d_weight, None, None
+            _, d_hidden, d_weight = _gradients(hidden, weight, targets, grad, *ctx.settings)
+        return d_hidden, d_weight, None, None, None
+
+
+def _gradients(
+    hidden: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    scale: Tensor | None,
+    products: torch.dtype,
+    chunk: int,
+    wants: tuple[bool, bool],
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """log p (N,) and, where wanted, the gradients of sum_n scale_n log p_n (scale 1 where None).
+
+    With P the softmax: d hidden_n = W[target_n] - P_n W and d W = sum_n e[target_n] h_n^T - P^T hidden.
+    """
+    log_p = hidden.new_empty(len(hidden))
+    d_hidden = weight[targets] if wants[0] else None
+    scaled = hidden if scale is None else hidden * scale[:, None]
+    d_weight = torch.zeros_like(weight).index_add_(0, targets, scaled) if wants[1] else None
+    columns = weight.to(products)
+    for start in range(0, len(hidden), chunk):
+        part = slice(start, start + chunk)
+        logits = hidden[part].to(products) @ columns.T
+        chances = logits.softmax(1, dtype=hidden.dtype)
+        log_p[part] = _log_of_chosen(logits, chances, hidden[part], weight, targets[part])
+        rounded = chances.to(products)
+        if d_hidden is not None:
+            d_hidden[part] -= rounded @ columns
+        if d_weight is not None:
+            d_weight -= rounded.T @ scaled[part].to(products)
+    if d_hidden is not None and scale is not None:
+        d_hidden *= scale[:, None]
+    return log_p, d_hidden, d_weight
+
+
+def _log_of_chosen(
+    logits: Tensor, chances: Tensor, hidden: Tensor, weight: Tensor, targets: Tensor
+) -> Tensor:
+    """log p of the targets: the rounding of their own logits is mended, that of the normaliser averages out over V."""
+    index = targets[:, None]
+    chance, rounded = chances.gather(1, index)[:, 0], logits.gather(1, index)[:, 0].to(hidden.dtype)
+    log_p = chance.log()
+    lost = chance < UNDERFLOW
+    if bool(lost.any()):
+        log_p[lost] = logits[lost].to(hidden.dtype).log_softmax(1).gather(1, index[lost])[:, 0]
+    return log_p + ((hidden * weight[targets]).sum(1) - rounded)

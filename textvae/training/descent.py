@@ -1,29 +1,38 @@
 """Gradient steps: optimisers over the inference and the generative parameters, a clipped norm, one learning rate."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
 
 from textvae.errors import TrainingError
 from textvae.model import SentenceVAE
-
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+from textvae.training.optimizers import Recipe, ScaledOptimizer
 
 
 class Part:
     """Parameters that are updated together."""
 
-    def __init__(self, parameters: Iterable[nn.Parameter], make: MakeOptimizer) -> None:
+    def __init__(self, parameters: Iterable[nn.Parameter], recipe: Recipe) -> None:
         self.parameters = [parameter for parameter in parameters if parameter.requires_grad]
-        self.optimizer = make(self.parameters) if self.parameters else None
+        self.optimizer: ScaledOptimizer | None = recipe.make(self.parameters) if self.parameters else None
 
-    def step(self) -> None:
+    def descend(self, factor: float) -> None:
         if self.optimizer is not None:
-            self.optimizer.step()
+            self.optimizer.descend(factor)
+
+
+def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """The Euclidean norm of all gradients together; a row that a sparse one holds twice counts as its sum."""
+    gradients = []
+    for parameter in parameters:
+        if parameter.grad is not None:
+            if parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.coalesce()
+            gradients.append(parameter.grad.values() if parameter.grad.is_sparse else parameter.grad)
+    return torch.stack(torch._foreach_norm(gradients)).norm()
 
 
 class Descent:
@@ -32,13 +41,16 @@ class Descent:
     `clip` bounds the gradient norm (0: no bound); the norm is that of the parts named in `descend`.
     """
 
-    def __init__(self, model: SentenceVAE, make: MakeOptimizer, clip: float) -> None:
+    def __init__(self, model: SentenceVAE, recipe: Recipe, clip: float) -> None:
         if not clip >= 0:
             raise ValueError(f"clip is {clip}, must be at least 0 (0: no clipping)")
-        self.inference = Part(model.inference_parameters(), make)
-        self.generative = Part(model.generative_parameters(), make)
+        self.inference = Part(model.inference_parameters(), recipe)
+        self.generative = Part(model.generative_parameters(), recipe)
         self.parts = (self.inference, self.generative)
-        self.clip, self._make = clip, make
+        self.clip = clip
+        for module in model.modules():
+            if isinstance(module, nn.Embedding):
+                module.sparse = recipe.sparse
 
     def descend(self, loss: Tensor, update: Sequence[Part], norm_over: Sequence[Part]) -> Tensor:
         """One step of the parts in `update` down the gradient of loss; returns the gradient norm before clipping.
@@ -49,12 +61,13 @@ class Descent:
             for parameter in part.parameters:
                 parameter.grad = None
         loss.backward()
-        measured = [parameter for part in norm_over for parameter in part.parameters]
-        norm = nn.utils.clip_grad_norm_(measured, self.clip or math.inf)
-        if not bool(torch.isfinite(loss.detach() + norm)):
-            raise TrainingError(f"the loss is {loss.item():g} and its gradient norm {norm.item():g}")
+        norm = gradient_norm(parameter for part in norm_over for parameter in part.parameters)
+        size = float(norm)
+        if not math.isfinite(size + float(loss.detach())):
+            raise TrainingError(f"the loss is {loss.item():g} and its gradient norm {size:g}")
+        factor = self.clip / size if 0 < self.clip < size else 1.0
         for part in update:
-            part.step()
+            part.descend(factor)
         return norm
 
     @property
@@ -78,27 +91,5 @@ class Descent:
         for optimizer, saved in zip(self._optimizers(), state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
 
-    def _optimizers(self) -> list[Optimizer]:
+    def _optimizers(self) -> list[ScaledOptimizer]:
         return [part.optimizer for part in self.parts if part.optimizer is not None]
-
-
-def sgd(lr: float = 1.0, momentum: float = 0.0) -> MakeOptimizer:
-    """Plain SGD as He et al. 2019 use it; the learning rate must be above 0."""
-    _check_rate(lr)
-    return lambda parameters: SGD(parameters, lr=lr, momentum=momentum)
-
-
-def adamw(
-    lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), weight_decay: float = 0.0
-) -> MakeOptimizer:
-    """AdamW (Loshchilov & Hutter 2019)."""
-    _check_rate(lr)
-    return lambda parameters: AdamW(parameters, lr=lr, betas=(betas[0], betas[1]), weight_decay=weight_decay)
-
-
-def _check_rate(lr: float) -> None:
-    if not lr > 0:
-        raise ValueError(f"lr is {lr}, must be above 0")
-
-
-OPTIMIZERS: dict[str, Callable[..., MakeOptimizer]] = {"sgd": sgd, "adamw": adamw}

@@ -90,4 +90,7 @@ def say_verdict(metrics: Mapping[str, Any], facts: Mapping[str, float], say: Say
         say(line)
     known = {name: value for name, value in facts.items() if name in KNOWN}
     if known:
-        say("known of this corpus: " + ", ".join(f"{KNOWN[name]} {value:.3f}" for name, value in known.items()))
+        say(
+            "known of this corpus: "
+            + ", ".join(f"{KNOWN[name]} {value:.3f}" for name, value in known.items())
+        )

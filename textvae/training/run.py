@@ -15,7 +15,8 @@ from textvae.model import build_model
 from textvae.objectives.objective import build_objective
 from textvae.registry import construct
 from textvae.training.checkpoint import RunFolder
-from textvae.training.descent import OPTIMIZERS, Descent
+from textvae.training.compute import build_compute
+from textvae.training.descent import Descent
 from textvae.training.files import write_json
 from textvae.training.interruption import stop_signals
 from textvae.training.measurement import (
@@ -26,6 +27,7 @@ from textvae.training.measurement import (
     say_verdict,
     split_batches,
 )
+from textvae.training.optimizers import OPTIMIZERS
 from textvae.training.plateau import Plateau
 from textvae.training.showcase import show_sentences
 from textvae.training.trackers import TRACKERS, JsonLines, Several, Tracker
@@ -91,10 +93,11 @@ def assemble(
         Evaluation.of(config),
         construct({"train": Limits}, {"name": "train", **config["train"]}, "train"),
     )
+    machine = build_compute(config)
     data = prepare_data(config, console.say)
     train, valid, test = (split_batches(data, config, split) for split in ("train", "valid", "test"))
     torch.manual_seed(config["seed"])
-    model = build_model(config, data.tokenizer.size, data.tokenizer.unk)
+    model = machine.place(build_model(config, data.tokenizer.size, data.tokenizer.unk))
     objective = build_objective(config, train.steps_per_epoch)
     descent, plateau = build_descent(model, config["optimizer"])
     updater = construct(
@@ -125,9 +128,9 @@ def build_descent(model: Any, config: Config) -> tuple[Descent, Plateau]:
     """The optimiser section: its name and settings, the norm to clip at, and what a plateau leads to."""
     settings = dict(config)
     clip, plateau = settings.pop("clip"), settings.pop("plateau")
-    make = construct(OPTIMIZERS, settings, "optimizer")
+    recipe = construct(OPTIMIZERS, settings, "optimizer")
     descent = construct(
-        {"clip": Descent}, {"name": "clip", "clip": clip}, "optimizer", model=model, make=make
+        {"clip": Descent}, {"name": "clip", "clip": clip}, "optimizer", model=model, recipe=recipe
     )
     return descent, construct({"plateau": Plateau}, {"name": "plateau", **plateau}, "optimizer.plateau")
 

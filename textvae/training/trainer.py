@@ -83,6 +83,7 @@ class Trainer:
         self.plateau, self.batches, self.validation = plateau, batches, validation
         self.folder, self.tracker, self.limits, self.seed = folder, tracker, limits, seed
         self.progress, self.say, self.show, self.stop_requested = progress, say, show, stop_requested
+        self.device = next(model.parameters()).device
         self.step = self.epoch = self.position = 0
         self.stopped = False
         self.clock, self.means, self.chance = Clock(), Means(), np.random.default_rng((seed, 1))
@@ -105,7 +106,7 @@ class Trainer:
         for batch in self.batches.epoch(self.epoch, start=self.position):
             if self._steps_reached():
                 break
-            self._update(batch)
+            self._update(batch.to(self.device))
             self.clock.train_s, began = self.clock.train_s + time.monotonic() - began, time.monotonic()
             self.progress(name, self.position, self.batches.steps_per_epoch)
             self._between_steps()
@@ -135,7 +136,7 @@ class Trainer:
             self.save()
 
     def _more(self) -> Batch:
-        return self.batches.draw(self.chance)
+        return self.batches.draw(self.chance).to(self.device)
 
     def _steps_reached(self) -> bool:
         return self.limits.max_steps is not None and self.step >= self.limits.max_steps

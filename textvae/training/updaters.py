@@ -54,11 +54,11 @@ class Joint:
 class Aggressive(Joint):
     """Encoder updates until they no longer help, then one of the decoder (He et al. 2019, algorithm 1 and its code).
 
-    The first encoder update takes the decoder's own batch, the next ones random batches, at most `most` of them; after every `window`
-    the mean loss a token is compared with that of the window before, and they end when it rose. The phase ends for good, and
-    joint steps follow, at the first validation whose `mi_he2019_batch` is below that of the one before. `clip` says whose
-    gradient norm is bounded in encoder updates: "joint", that of all parameters as published, or "own", the encoder's,
-    which needs no gradient of the decoder's weights.
+    The first encoder update takes the decoder's own batch, the next ones random batches, at most `most` of them;
+    after every `window` the mean loss a token is compared with that of the window before, and they end when it
+    rose. The phase ends for good, and joint steps follow, at the first validation whose `mi_he2019_batch` is below
+    that of the one before. `clip` says whose gradient norm is bounded in encoder updates: "joint", that of all
+    parameters as published, or "own", the encoder's, which needs no gradient of the decoder's weights.
     """
 
     def __init__(

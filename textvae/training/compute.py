@@ -1,0 +1,87 @@
+"""On what and how exactly a model is computed: device, threads, the type of matrix products."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+
+from textvae.model import SentenceVAE
+from textvae.networks.cross_entropy import CrossEntropy
+from textvae.registry import construct
+
+FLOAT32_ERROR = 1e-5  # of a product in float32, relative to its largest element
+
+
+class Compute(NamedTuple):
+    """`products`: the type of the output layer's matrix products in training; likelihoods are reported in float32."""
+
+    device: torch.device
+    products: torch.dtype
+
+    def place(self, model: SentenceVAE) -> SentenceVAE:
+        model.cross_entropy = CrossEntropy(self.products)
+        return model.to(self.device)
+
+
+def compute(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Compute:
+    """device: auto, cpu or cuda; precision: auto, float32 or bfloat16; threads: null leaves it to torch.
+
+    auto takes CUDA where it is, and bfloat16 where the hardware multiplies it. ValueError for anything else and for
+    a device that is not there.
+    """
+    if threads is not None:
+        if threads < 1:
+            raise ValueError(f"threads is {threads}, must be at least 1")
+        torch.set_num_threads(threads)
+    devices: Mapping[str, Callable[[], str]] = {
+        "auto": _best_device,
+        "cpu": lambda: "cpu",
+        "cuda": lambda: "cuda",
+    }
+    chosen = torch.device(_choice("device", device, devices)())
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is cuda, but torch finds no CUDA device here")
+    types: Mapping[str, Callable[[], torch.dtype]] = {
+        "auto": lambda: torch.bfloat16 if multiplies_bfloat16(chosen) else torch.float32,
+        "float32": lambda: torch.float32,
+        "bfloat16": lambda: torch.bfloat16,
+    }
+    _quicken_float32()
+    return Compute(chosen, _choice("precision", precision, types)())
+
+
+def build_compute(config: Mapping[str, Any]) -> Compute:
+    """That of a config with the section compute. ConfigError for what is not there."""
+    return construct({"compute": compute}, {"name": "compute", **config["compute"]}, "compute")
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether the hardware has matrix products in bfloat16."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def _quicken_float32() -> None:
+    """Lets torch take its faster path for products in float32 where that keeps their precision.
+
+    On some processors the switch means another library at the same precision, on others (AMX) products in
+    bfloat16: only the error tells.
+    """
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(256, 256, generator=generator) for _ in range(2))
+    exact = a.double() @ b.double()
+    torch.set_float32_matmul_precision("medium")
+    if float(((a @ b).double() - exact).abs().max() / exact.abs().max()) > FLOAT32_ERROR:
+        torch.set_float32_matmul_precision("highest")
+
+
+def _best_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _choice(what: str, value: str, choices: Mapping[str, Callable[[], Any]]) -> Callable[[], Any]:
+    if value not in choices:
+        raise ValueError(f"{what} is {value!r}, must be one of {', '.join(choices)}")
+    return choices[value]
