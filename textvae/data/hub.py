@@ -55,12 +55,13 @@ def load_split(dataset: str, config: str | None, revision: str | None, split: st
     import datasets  # slow to import, and of use to this source alone
     import pyarrow as pa
 
-    try:
-        with _offline_where_out_of_reach():
+    faults = (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, pa.ArrowException)
+    with _offline_where_out_of_reach(dataset) as silence:
+        try:
             return datasets.load_dataset(dataset, config, revision=revision, split=split)
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError, pa.ArrowException) as error:
-        said = " ".join(str(error).split())[:200]
-        raise DataError(f"the hub's {dataset}, split {split}, cannot be had: {said}") from error
+        except faults as error:
+            why = silence or " ".join(str(error).split())[:200]
+            raise DataError(f"the hub's {dataset}, split {split}, cannot be had: {why}") from error
 
 
 def _sentences(found: Any, column: str) -> Iterator[str]:
@@ -93,16 +94,21 @@ def _files(found: Any) -> list[tuple[str, int]]:
 
 
 @contextmanager
-def _offline_where_out_of_reach() -> Iterator[None]:
-    """Without a network the library would retry for half a minute before it reads its local cache."""
+def _offline_where_out_of_reach(dataset: str) -> Iterator[str]:
+    """Without a network the library would retry for half a minute before it reads its local cache.
+
+    Gives what is to be said where the hub does not answer, else nothing.
+    """
     import datasets
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
-    if not any(before) and not _answers(constants.ENDPOINT):
+    silence = ""
+    if not any(before) and not Path(dataset).exists() and not _answers(constants.ENDPOINT):
         constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+        silence = f"{constants.ENDPOINT} does not answer, and it was not fetched earlier"
     try:
-        yield
+        yield silence
     finally:
         constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = before
 
