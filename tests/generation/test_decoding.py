@@ -93,6 +93,13 @@ def test_form_of_the_ids(decoding: Decoding, model: SentenceVAE) -> None:
     assert ids.shape[1] == LONGEST
 
 
+@every_decoding
+def test_the_ids_are_no_wider_than_the_longest_sentence(decoding: Decoding, model: SentenceVAE) -> None:
+    alone = [decode_all(model.decoder, z[None], decoding, seed).ids for seed, z in enumerate(points(20))]
+    assert all((ids[:, -1] != PAD).all() for ids in alone)
+    assert len({ids.shape[1] for ids in alone}) > 1
+
+
 def test_the_empty_sentence_comes_only_where_it_is_allowed(model: SentenceVAE) -> None:
     z = points(200)
     allowed = decode_all(model.decoder, z, Sample(allow_empty=True))

@@ -43,6 +43,8 @@ def test_a_seed_gives_the_same_sentences_whatever_torch_has_drawn(space: Sentenc
     assert space.sample(20, seed=3) == first
     assert space.sample(20, seed=4) != first
     assert space.sample(200, seed=3)[:20] == first
+    z = space.draw(20)
+    assert space.decode(z, "sample", seed=3) != space.decode(z, "sample", seed=4)
 
 
 def test_draws_of_z_and_of_words_never_share_a_seed() -> None:

@@ -109,7 +109,7 @@ def test_a_weight_of_zero_is_never_drawn() -> None:
     weights = torch.rand(50, 300).pow(20)
     weights[:, ::7] = 0
     weights[:, -1] = 0
-    for noise in (0.0, 1 - 2**-24):
+    for noise in (0.0, 1 - 2**-24, 1.0):
         columns = draw(weights, torch.full((50,), noise))
         assert (weights.gather(1, columns[:, None]) > 0).all()
 

@@ -14,6 +14,7 @@ VERBS = {
     "reconstruct": "sentences through q(z|x) and back",
     "encode": "posterior means and variances of sentences, as JSON lines",
     "analogy": "a is to b as c is to ?",
+    "report": "finished runs side by side: textvae report RUN RUN output=FOLDER",
 }
 
 
@@ -27,7 +28,7 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "All verbs but train take checkpoint=RUN, the folder of a run.",
+            "All verbs but train and report take checkpoint=RUN, the folder of a run.",
         ]
     )
 

@@ -1,8 +1,8 @@
 """The embedded corpus: sentences made by a grammar whose log p(x), entropy and information are known exactly.
 
-A sentence is drawn in two steps, plan ~ p(plan) and x ~ p(x|plan), so that log p(x) = log sum_plan p(plan) p(x|plan).
-The plan's share of a sentence, I(x; plan), is what a latent variable can usefully hold; H(x) is the best test NLL.
-Both are exact to rounding (textvae.data.grammar_automaton). Nats a sentence throughout.
+A sentence is drawn in two steps, plan ~ p(plan) and x ~ p(x|plan): log p(x) = log sum_plan p(plan) p(x|plan).
+The plan's share of a sentence, I(x; plan), is what a latent variable can usefully hold; H(x) is the least mean NLL.
+Both are exact up to rounding, as grammar_automaton.py says. Nats a sentence throughout.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ _KINDS = {"tenses": TENSES, "numbers": NUMBERS, "polarities": POLARITIES, "patte
 
 @dataclass(frozen=True)
 class Grammar:
-    """The corpus grammar, or a smaller one where fewer topics (of other words) or fewer kinds of plan are given.
+    """The corpus grammar; or a smaller one, where other topics or fewer kinds of plan are given.
 
     Raises ConfigError for a name that is not known, and where nothing is left to choose from.
     """
@@ -99,8 +99,10 @@ class Grammar:
         )
 
     def log_prob_given(self, plan: Plan, sentence: str) -> float:
-        """log p(x|plan); -inf where the plan cannot make the sentence."""
+        """log p(x|plan); -inf where the plan cannot make the sentence. ConfigError for a plan that the grammar lacks."""
         exact = _exact(self)
+        if plan not in exact.states:
+            raise ConfigError(f"the grammar has no {plan}")
         return _log_prob(exact.automaton, exact.states[plan], sentence)
 
     def entropy(self) -> float:
@@ -137,17 +139,20 @@ class GrammarCorpus:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for split in ("train", "valid", "test"):
-            if getattr(self, split) < 1:
+        for split in SPLITS:
+            size = getattr(self, split)
+            if not isinstance(size, int) or size < 1:
                 raise ConfigError(
-                    f"grammar corpus: {split} must be at least 1 sentence, it is {getattr(self, split)}"
+                    f"grammar corpus: {split} is {size}; it must be a whole number of at least 1"
                 )
-        if self.seed < 0:
-            raise ConfigError(f"grammar corpus: seed must be at least 0, it is {self.seed}")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise ConfigError(f"grammar corpus: seed is {self.seed}; it must be a whole number of at least 0")
 
     def load(self) -> Corpus:
-        """The splits, and as facts the true limits: H(x) as entropy, I(x; plan) as information, H(plan) as plan_entropy,
-        and test_nll, the mean of -log p(x) over the very test split."""
+        """The splits, and as facts the true limits.
+
+        entropy: H(x); information: I(x; plan); plan_entropy: H(plan); test_nll: mean of -log p(x) over the test split.
+        """
         grammar = Grammar()
         facts = {
             "entropy": grammar.entropy(),

@@ -1,15 +1,15 @@
 """Exact mathematics of a finite mixture of phrases.
 
-What is still to come of a phrase, after some words, is a node. A reader who does not see the plan is left, after each
-word, with a belief: a distribution over nodes. The beliefs are the states of a deterministic automaton, so that with
-p(w | belief) the chain rule gives, exactly,
+What is still to come of a phrase, after some words, is a node. A reader who does not see the plan is left, after
+each word, with a belief: a distribution over nodes. The beliefs are the states of a deterministic automaton, so
+that with p(w | belief) the chain rule gives, exactly,
 
     log p(x) = sum_t log p(x_t | belief_t)        H(belief) = sum_w p(w) (-log p(w) + H(belief after w))
 
 (determinisation of a weighted automaton: Mohri 1997). Equal beliefs are one state; each is worked out once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import log
 
 from textvae.data.grammar_choice import Choice, Phrase
@@ -17,13 +17,14 @@ from textvae.data.grammar_choice import Choice, Phrase
 SCALE = 1e12  # beliefs that agree to this are equal: their differences are rounding
 DONE = 0  # the node with nothing to come
 
-Belief = Mapping[int, float]
+Belief = Mapping[int, float]  # node -> probability
+Step = tuple[float, dict[str, dict[int, float]]]  # p(nothing more), {next word: {node after it: p}}
 
 
 class Automaton:
-    """States and nodes are numbered as they are found; state s reads a word by `arcs[s][word] = (next state, log p)`.
+    """States are numbered as they are found; state s reads a word by `arcs[s][word] = (next state, log p)`.
 
-    entropy[s]: nats still to come; count[s]: how many different endings there are; end[s]: log p(sentence ends here).
+    end[s]: log p(the sentence ends here); entropy[s]: nats still to come; count[s]: number of different endings.
     """
 
     def __init__(self) -> None:
@@ -33,28 +34,26 @@ class Automaton:
         self.count: list[int] = []
         self._states: dict[frozenset[tuple[int, int]], int] = {}
         self._nodes: dict[tuple[str | Choice, int], int] = {}
-        self._next: list[tuple[float, dict[str, dict[int, float]]]] = [(1.0, {})]
+        self._steps: list[Step] = [(1.0, {})]
 
     def node(self, phrase: Phrase, rest: int = DONE) -> int:
         """The node of a phrase before its first word, with node `rest` after its last."""
         for item in reversed(phrase):
             if (item, rest) not in self._nodes:
-                read = {item: {rest: 1.0}} if isinstance(item, str) else {}
-                ends, read = (0.0, read) if isinstance(item, str) else self._choose(item, rest)
-                self._nodes[item, rest] = len(self._next)
-                self._next.append((ends, read))
+                if isinstance(item, str):
+                    step: Step = (0.0, {item: {rest: 1.0}})
+                else:
+                    step = self._mix((self.node(option, rest), p) for option, p in item.options)
+                self._nodes[item, rest] = len(self._steps)
+                self._steps.append(step)
             rest = self._nodes[item, rest]
         return rest
 
-    def _choose(self, choice: Choice, rest: int) -> tuple[float, dict[str, dict[int, float]]]:
-        """p(nothing more comes) and {first word: {node after it: p}} of a choice followed by `rest`."""
-        return self._mix({self.node(phrase, rest): p for phrase, p in choice.options})
-
-    def _mix(self, belief: Belief) -> tuple[float, dict[str, dict[int, float]]]:
+    def _mix(self, nodes: Iterable[tuple[int, float]]) -> Step:
         ends = 0.0
         read: dict[str, dict[int, float]] = {}
-        for node, weight in belief.items():
-            node_ends, arcs = self._next[node]
+        for node, weight in nodes:
+            node_ends, arcs = self._steps[node]
             ends += weight * node_ends
             for word, targets in arcs.items():
                 merged = read.setdefault(word, {})
@@ -64,14 +63,13 @@ class Automaton:
 
     def state(self, belief: Belief) -> int:
         """The number of a belief's state, which is worked out with all that can follow if it is new."""
-        # frozenset: dictionaries in another order are the same belief.
         key = frozenset([(node, round(weight * SCALE)) for node, weight in belief.items()])
         if key not in self._states:
             self._states[key] = self._work_out(belief)
         return self._states[key]
 
     def _work_out(self, belief: Belief) -> int:
-        ends, read = self._mix(belief)
+        ends, read = self._mix(belief.items())
         entropy, count = (-ends * log(ends), 1) if ends else (0.0, 0)
         arcs = {}
         for word, targets in read.items():

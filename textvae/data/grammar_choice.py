@@ -1,4 +1,4 @@
-"""Sentences as sequences of words and weighted choices, which may nest; the notation in which the rules are written."""
+"""Phrases: sequences of words and weighted choices between phrases; the notation of the grammar's rules."""
 
 from bisect import bisect
 from collections.abc import Callable, Iterable

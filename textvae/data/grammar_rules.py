@@ -1,7 +1,7 @@
 """From a sentence's plan to its words: the rules of the embedded corpus.
 
-The plan governs words all along the sentence: its topic nouns, verbs, adjectives and places, tense and number the verb
-group, pronoun and time, polarity negation, moods, manners and reasons, and the pattern the order of all these.
+The plan governs words all along the sentence: its topic the nouns, verbs, adjectives and places; tense and
+number the verb group, pronoun and time; polarity negation, moods, manners and reasons; and the pattern their order.
 """
 
 from collections.abc import Callable
@@ -126,7 +126,7 @@ def comment(plan: Plan, topic: Topic) -> Phrase:
 
 
 def passive(plan: Plan, topic: Topic) -> Phrase:
-    """the new bridge will not be painted (by two builders) near the river next week; without them number is hidden"""
+    """the old ferry will not be painted (by two sailors) near the river next week: number may stay hidden"""
     auxiliary, *be = PASSIVES[plan.tense]
     agent = maybe(0.6, "by", *subject(plan, topic))
     participle = any_word(verb.past for verb in topic.actions)
@@ -135,7 +135,7 @@ def passive(plan: Plan, topic: Topic) -> Phrase:
 
 
 def question(plan: Plan, topic: Topic) -> Phrase:
-    """why did the judges not dismiss the claim in court"""
+    """why did the nurses not treat the burn at the clinic"""
     opening = (any_word(QUESTIONS[plan.polarity]), AUXILIARIES[plan.tense][plan.number])
     done = (*negation(plan), after_auxiliary(plan.tense, topic.actions), thing(topic))
     return (*opening, *subject(plan, topic), *done, place(topic, 0.5), time(plan, 0.4))
@@ -169,7 +169,7 @@ PATTERNS = {
 
 
 def spell(words: list[str]) -> list[str]:
-    """Turn "a" into "an" before a vowel: one to one, so that no probability changes. The rules know "a" alone."""
+    """Turn "a" into "an" before a vowel: one to one, so that no probability changes (the rules know "a" alone)."""
     return [
         "an" if word == "a" and following[:1] in tuple(VOWELS) else word
         for word, following in zip(words, [*words[1:], ""], strict=True)

@@ -1,7 +1,7 @@
-"""The words of the embedded corpus: ten topics that share some of their words, and what all topics share.
+"""The words of the embedded corpus: eight topics that share some of their words, and what all topics share.
 
-Within a topic any agent fits any verb and any verb any object, so that each is an independent choice. Early words (agents,
-adjectives, verbs) are shared by more topics than late ones (objects, places): a topic comes to light along the sentence.
+Within a topic any agent fits any verb and any verb any object, so that each is an independent choice. Agents,
+adjectives, verbs and places are shared by more topics than objects: a topic comes to light along the sentence.
 """
 
 from dataclasses import dataclass, field
@@ -173,7 +173,7 @@ REASONS = {
 }
 DEGREES = {"affirmative": "very so quite", "negative": "very so too"}
 COMMENTS = {
-    "affirmative": "we are glad that|it is wonderful that|luckily|we heard that|people say that|it seems that",
+    "affirmative": "we are glad that|how wonderful that|luckily|we heard that|people say that|it seems that",
     "negative": "we are sorry that|what a pity that|sadly|we heard that|people say that|it seems that",
 }
 ATTITUDES = {"affirmative": "agree decide manage promise", "negative": "refuse fail decline hesitate"}

@@ -2,20 +2,23 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
 from textvae.latents.distributions import select
-from textvae.latents.divergence import pair_density, pairwise_log_prob
+from textvae.latents.divergence import PairDensity, full_precision, pair_density, pairwise_log_prob
 
 # A block of the pair matrix, in float32, that stays in a core's cache between the passes over it.
 ROWS, COLUMNS = 512, 2048
 # Below it exp() meets subnormal numbers, which take it many times as long and add nothing to a sum above 1.
 NEGLIGIBLE = -80.0
 LOWEST = torch.finfo(torch.float32).min
+
+T = TypeVar("T")
 # He et al. mix over their minibatches.
 HE_BATCH = 32
 
@@ -74,7 +77,7 @@ def information(
 def log_sum_of_others(
     q: Distribution, z: Tensor, progress: Callable[[int, int], None] | None = None
 ) -> Tensor:
-    """log sum_{n != m} q_n(z_m) -> (N,) float64; -inf where no other posterior reaches z_m.
+    """log sum_{n != m} q_n(z_m) -> (N,) float64, without gradient; -inf where no other posterior reaches z_m.
 
     In blocks with a running maximum, so that the (N,N) matrix is never held.
     """
@@ -82,24 +85,48 @@ def log_sum_of_others(
     blocks = [
         (start, pair_density(select(q, slice(start, start + COLUMNS)))) for start in range(0, total, COLUMNS)
     ]
-    results = []
-    for top in range(0, total, ROWS):
-        rows = z[top : top + ROWS]
-        # Finite, so that a row of nothing but -inf (N = 1) gives exp(-inf) = 0 and not exp(inf - inf).
-        highest = torch.full((len(rows),), LOWEST, dtype=torch.float64, device=z.device)
-        summed = torch.zeros_like(highest)
-        for left, density in blocks:
-            tile = density(rows)
-            tile.diagonal(top - left).fill_(-math.inf)  # own component; empty where the block holds none
-            raised = torch.maximum(highest, tile.amax(1).double())
-            summed *= (highest - raised).exp_()
-            shifted = tile.sub_(raised.to(tile.dtype)[:, None]).float()
-            summed += shifted.clamp_min_(NEGLIGIBLE).exp_().sum(1)
-            highest = raised
-        results.append(torch.where(highest > LOWEST, highest + summed.log(), -math.inf))
-        if progress is not None:
-            progress(top + len(rows), total)
+    tops, results = range(0, total, ROWS), []
+    with full_precision():
+        for result in _on_all_cores(
+            lambda top: _others_of_rows(z[top : top + ROWS], top, blocks), tops, z.device
+        ):
+            results.append(result)
+            if progress is not None:
+                progress(min(len(results) * ROWS, total), total)
     return torch.cat(results)
+
+
+@torch.no_grad()
+def _others_of_rows(rows: Tensor, top: int, blocks: Sequence[tuple[int, PairDensity]]) -> Tensor:
+    """The sums of the rows from `top` on, over blocks given as (first column, density)."""
+    # Finite, so that a row of nothing but -inf (N = 1) gives exp(-inf) = 0 and not exp(inf - inf).
+    highest = torch.full((len(rows),), LOWEST, dtype=torch.float64, device=rows.device)
+    summed = torch.zeros_like(highest)
+    for left, density in blocks:
+        tile = density(rows)
+        tile.diagonal(top - left).fill_(-math.inf)  # own component; empty where the block holds none
+        raised = torch.maximum(highest, tile.amax(1).double())
+        summed *= (highest - raised).exp_()
+        shifted = tile.sub_(raised.to(tile.dtype)[:, None]).float()
+        summed += shifted.clamp_min_(NEGLIGIBLE).exp_().sum(1)
+        highest = raised
+    return torch.where(highest > LOWEST, highest + summed.log(), -math.inf)
+
+
+def _on_all_cores(work: Callable[[int], T], items: Sequence[int], device: torch.device) -> Iterator[T]:
+    """work(item) in order, on as many Python threads as torch has, one of torch's each.
+
+    Small operations that wait for each other's threads, as torch would do them, stall where cores are shared.
+    """
+    threads = torch.get_num_threads()
+    if threads == 1 or device.type != "cpu":
+        yield from map(work, items)
+        return
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield from pool.map(work, items)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def he2019_batch(q: Distribution, z: Tensor, batch_sizes: Sequence[int]) -> float:

@@ -43,8 +43,7 @@ class Ended:
         better = (log_p / norm > self.score[live.sentence]).nonzero()[:, 0]
         rows, words = live.sentence[better], live.ids[better, which[better], 1:]
         self.score[rows], self.log_p[rows] = log_p[better] / norm, log_p[better]
-        self.ids[rows] = SPECIALS.pad
-        self.ids[rows, : words.shape[1]] = words
+        self.ids[rows, : words.shape[1]] = words  # never shorter than the end that it replaces
         self.ids[rows, words.shape[1]] = SPECIALS.eos
 
     def result(self, live: Live) -> Decoded:

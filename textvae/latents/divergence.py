@@ -56,7 +56,8 @@ def _registered_kl(q: Distribution, p: Distribution) -> Tensor | None:
 
 def pairwise_log_prob(q: Distribution, z: Tensor) -> Tensor:
     """log q_n(z_m): q of batch shape (N,), z (M,Z) -> (M,N), nats. For large N, call it by blocks of both."""
-    return pair_density(q)(z)
+    with full_precision():
+        return pair_density(q)(z)
 
 
 @singledispatch
@@ -64,7 +65,7 @@ def pair_density(q: Distribution) -> PairDensity:
     """z (M,Z) -> log q_n(z_m) (M,N), with all that depends on q alone done once.
 
     A family with a way of its own registers it here by type; this one broadcasts, at M * N * Z numbers. The
-    result is the caller's to overwrite.
+    result is the caller's to overwrite. Call what it gives within full_precision().
     """
     return lambda z: q.log_prob(z.unsqueeze(1))
 
@@ -94,14 +95,13 @@ def _gaussian_pairs(loc: Tensor, scale: Tensor) -> PairDensity:
 
     def density(z: Tensor) -> Tensor:
         moved = z.double() - centre
-        with _full_precision():
-            return torch.addmm(constant, torch.cat((moved.square(), moved), -1).to(dtype), weights)
+        return torch.addmm(constant, torch.cat((moved.square(), moved), -1).to(dtype), weights)
 
     return density
 
 
 @contextmanager
-def _full_precision() -> Iterator[None]:
+def full_precision() -> Iterator[None]:
     """Products in the full type of their factors: what cancels here would not survive shorter ones."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")

@@ -27,10 +27,11 @@ def plain(value: Any) -> Any:
 
 
 class JsonLines:
-    """Rows `{"step": n, name: value, ...}` in the file `path`, each complete on disk before training goes on.
+    """Rows `{"step": n, name: value, ...}` in the file `path`, each handed to the system before training goes on.
 
     Nothing is opened before the first row: a new run then starts the file anew, a resumed one cuts it back to
-    the length in its checkpoint, so that it ends as if there had been no interruption.
+    the length in its checkpoint, so that it ends as if there had been no interruption. A process killed within
+    a write can leave half a line at the end, until the run is resumed.
     """
 
     def __init__(self, path: str | Path) -> None:

@@ -1,0 +1,141 @@
+"""The verbs that read a run's folder, in real processes and from any directory."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.process import environment, says_one_line, textvae, train_small
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return train_small(tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture(scope="module")
+def sentences(run):
+    """Lines that the model's tokenizer knows."""
+    vocabulary = json.loads((run / "tokenizer.json").read_text())["model"]["vocab"]
+    words = [word for word in vocabulary if not word.startswith("<")]
+    return [" ".join(words[i : i + 5]) for i in range(0, 30, 5)]
+
+
+def lines(done) -> list[str]:
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    "decoding",
+    [
+        ["decoding=greedy"],
+        ["decoding=sample", "decoding.temperature=0.7", "decoding.top_k=5"],
+        ["decoding=sample", "decoding.top_p=0.5", "ban_unk=true"],
+        ["decoding=beam", "decoding.size=3"],
+    ],
+)
+def test_sample_gives_n_lines_and_the_same_for_a_seed(run, tmp_path, decoding):
+    arguments = ["sample", f"checkpoint={run}", "n=4", "seed=3", "max_length=12", *decoding]
+    first = lines(textvae(*arguments, cwd=tmp_path))
+    assert len(first) == 4
+    assert first == lines(textvae(*arguments, cwd=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interpolation_ends_are_the_reconstructions(run, sentences, tmp_path):
+    (tmp_path / "pairs.txt").write_text("\n".join(sentences[:4]), encoding="utf-8")
+    common = [f"checkpoint={run}", "max_length=12"]
+    source = f"input={tmp_path / 'pairs.txt'}"
+    images = [line[7:] for line in lines(textvae("reconstruct", *common, source))[1::2]]
+    for path in ("linear", "spherical"):
+        blocks = "\n".join(lines(textvae("interpolate", *common, source, "steps=5", f"path={path}"))).split("\n\n")
+        ways = [block.split("\n") for block in blocks]
+        assert [len(way) for way in ways] == [5, 5]
+        assert [way[i] for way in ways for i in (0, -1)] == images
+
+
+def test_standard_input_and_blank_lines(run, sentences):
+    text = "\n\n".join(sentences[:3])
+    rows = [json.loads(line) for line in lines(textvae("encode", f"checkpoint={run}", "input=-", stdin=text))]
+    assert [row["sentence"] for row in rows] == sentences[:3]
+    assert all(len(row["mean"]) == len(row["variance"]) == 32 for row in rows)
+    assert len(lines(textvae("analogy", f"checkpoint={run}", "input=-", "max_length=9", stdin=text))) == 1
+
+
+def test_draws_where_no_sentence_is_given(run):
+    assert len(lines(textvae("reconstruct", f"checkpoint={run}", "n=2", "max_length=9"))) == 4
+    assert len(lines(textvae("interpolate", f"checkpoint={run}", "steps=3", "max_length=9"))) == 3
+    assert len(lines(textvae("encode", f"checkpoint={run}", "n=2"))) == 2
+
+
+def test_evaluate_gives_the_figures_of_the_summary(run, tmp_path):
+    out = tmp_path / "figures.json"
+    done = textvae("evaluate", f"checkpoint={run}", "eval.iw_samples=3", f"output={out}", cwd=tmp_path)
+    text = "\n".join(lines(done))
+    assert "nll_iw" in text and "mutual information" in text
+    assert json.loads(out.read_text()) == json.loads((run / "summary.json").read_text())["test"]
+
+
+def test_evaluate_own_sentences(run, sentences):
+    done = textvae("evaluate", f"checkpoint={run}", "input=-", "eval.iw_samples=2", stdin="\n".join(sentences))
+    assert lines(done)[0].split() == ["sentences", str(len(sentences))]
+
+
+def test_report_prints_a_row_a_run_and_the_truth(run, tmp_path):
+    text = lines(textvae("report", str(run), str(run), f"output={tmp_path / 'out'}"))
+    assert len([line for line in text if line.startswith("ptb/vae")]) == 2
+    assert [line for line in text if line.startswith("the truth")]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"table.md", "kl.png"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "parts"),
+    [
+        (["sample", "checkpoint=/nowhere"], "", ["/nowhere"]),
+        (["sample"], "", ["checkpoint must be given"]),
+        (["sample", "checkpoint={run}", "n=0"], "", ["n is 0"]),
+        (["sample", "checkpoint={run}", "decoding=beam", "decoding.size=0"], "", ["size is 0"]),
+        (["sample", "checkpoint={run}", "decoding.temperature=0"], "", ["temperature is 0"]),
+        (["sample", "checkpoint={run}", "decoding=magic"], "", ["magic"]),
+        (["interpolate", "checkpoint={run}", "steps=1"], "", ["steps is 1"]),
+        (["interpolate", "checkpoint={run}", "path=winding"], "", ["winding", "linear"]),
+        (["interpolate", "checkpoint={run}", "input=-"], "one line", ["2 at a time"]),
+        (["encode", "checkpoint={run}", "input=-"], "", ["holds no sentence"]),
+        (["encode", "checkpoint={run}", "input=-"], "zzyzx qwrt", ["only words unknown"]),
+        (["encode", "checkpoint={run}", "input=/nowhere.txt"], "", ["/nowhere.txt"]),
+        (["reconstruct", "checkpoint={run}", "posterior=mode"], "", ["posterior is 'mode'"]),
+        (["evaluate", "checkpoint={run}", "split=dev"], "", ["split is 'dev'"]),
+        (["report"], "", ["usage"]),
+        (["report", "/nowhere"], "", ["/nowhere"]),
+        (["dance"], "", ["unknown verb 'dance'"]),
+    ],
+)
+def test_errors_are_one_line(run, arguments, stdin, parts):
+    says_one_line(textvae(*(item.format(run=run) for item in arguments), stdin=stdin), *parts)
+
+
+@pytest.mark.parametrize("damage", ["truncated weights", "no weights", "other tokenizer", "no config"])
+def test_damaged_runs_are_one_line(run, tmp_path, damage):
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    for source in run.iterdir():
+        (folder / source.name).write_bytes(source.read_bytes())
+    if damage == "truncated weights":
+        (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:1000])
+    elif damage == "no weights":
+        (folder / "model.safetensors").unlink()
+    elif damage == "other tokenizer":
+        grown = json.loads((folder / "tokenizer.json").read_text())
+        grown["model"]["vocab"]["onemore"] = len(grown["model"]["vocab"])
+        (folder / "tokenizer.json").write_text(json.dumps(grown))
+    else:
+        (folder / "config.json").unlink()
+    says_one_line(textvae("sample", f"checkpoint={folder}"), str(folder))
+
+
+def test_help_needs_no_torch():
+    code = "import sys; from textvae.cli.main import main; main(['--help']); assert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    assert "usage: textvae VERB" in done.stdout

@@ -1,0 +1,162 @@
+"""textvae train in real processes: a run's folder, exact resumption, signals, errors."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from tests.cli.process import SMALL, command, environment, says_one_line, summary, textvae, train_small
+
+EPOCHS = [item for item in SMALL if not item.startswith("train.")] + [
+    "train.max_epochs=4",
+    "train.log_every=2",
+    "decoder.word_keep=0.8",
+    "data.batch_size=8",
+]
+
+
+def metrics(folder: Path) -> list[dict]:
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for row in rows:
+        row.pop("train/tokens_per_s", None)
+    return rows
+
+
+def same_weights(a: Path, b: Path) -> bool:
+    first, second = load_file(a / "model.safetensors"), load_file(b / "model.safetensors")
+    return first.keys() == second.keys() and all((first[key] == second[key]).all() for key in first)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """A run of four epochs that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    done = textvae("train", *EPOCHS, f"run_dir={folder}", cwd=folder.parent)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_run_leaves_all_that_is_needed(whole):
+    files = {path.name for path in whole.iterdir()}
+    assert {"config.json", "tokenizer.json", "model.safetensors", "metrics.jsonl", "summary.json"} <= files
+    assert not [name for name in files if name.endswith(".tmp")]
+    test, train = summary(whole)["test"], summary(whole)["train"]
+    wanted = "nll_iw ppl_iw elbo rec kl active_units mi_lower mi_upper mi_cap sentences tokens status"
+    assert set(wanted.split()) <= set(test)
+    assert set("tokens_per_s epochs steps wall_s".split()) <= set(train)
+    assert train["epochs"] == 4
+    assert test["elbo"] == pytest.approx(-(test["rec"] + test["kl"]))
+
+
+def interrupt(folder: Path, number: int, extra: tuple[str, ...]) -> subprocess.Popen:
+    """Starts the same run, and sends a signal once its state is saved amid the second epoch or later."""
+    process = subprocess.Popen(
+        command("train", *EPOCHS, f"run_dir={folder}", *extra),
+        env=environment(),
+        cwd=folder.parent,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        rows = folder / "metrics.jsonl"
+        if (folder / "last.safetensors").exists() and rows.exists() and rows.read_text().count("train/rec") >= 6:
+            process.send_signal(number)
+            break
+        time.sleep(0.005)
+    process.wait(60)
+    return process
+
+
+@pytest.mark.parametrize("updater", ["joint", "aggressive"])
+def test_killed_and_resumed_equals_uninterrupted(whole, tmp_path, updater):
+    extra = ("train.checkpoint_minutes=0.0001", f"updater={updater}")
+    reference = whole
+    if updater == "aggressive":
+        extra += ("updater.most=4", "updater.window=2")
+        reference = tmp_path / "whole"
+        assert textvae("train", *EPOCHS, *extra, f"run_dir={reference}", cwd=tmp_path).returncode == 0
+    folder = tmp_path / "killed"
+    process = interrupt(folder, signal.SIGKILL, extra)
+    assert process.returncode == -signal.SIGKILL
+    assert not (folder / "summary.json").exists()
+    resumed = textvae("train", f"resume={folder}")
+    assert resumed.returncode == 0, resumed.stderr
+    assert same_weights(folder, reference)
+    assert metrics(folder) == metrics(reference)
+    assert summary(folder)["test"] == summary(reference)["test"]
+
+
+def test_sigterm_saves_and_says_how_to_go_on(whole, tmp_path):
+    folder = tmp_path / "stopped"
+    process = interrupt(folder, signal.SIGTERM, ())
+    assert process.returncode == 130
+    last = process.stderr.read().splitlines()[-1]
+    assert f"textvae train resume={folder}" in last
+    assert textvae("train", f"resume={folder}").returncode == 0
+    assert same_weights(folder, whole)
+    assert summary(folder)["test"] == summary(whole)["test"]
+
+
+def test_a_finished_run_can_train_on(tmp_path):
+    short, longer = train_small(tmp_path / "short"), train_small(tmp_path / "longer", "train.max_steps=5")
+    assert textvae("train", f"resume={short}", "train.max_steps=5").returncode == 0
+    assert summary(short)["train"]["steps"] == 5
+    assert same_weights(short, longer)
+
+
+def test_no_run_is_overwritten(whole):
+    says_one_line(textvae("train", *SMALL, f"run_dir={whole}"), "holds a run already", "resume=")
+
+
+def test_loss_that_is_not_finite_stops_with_the_step(tmp_path):
+    folder = tmp_path / "wild"
+    wild = ("optimizer.lr=1e30", "optimizer.clip=0", "train.max_steps=50")
+    done = textvae("train", *SMALL, *wild, f"run_dir={folder}")
+    says_one_line(done, "training stopped at step", "learning rate")
+    assert not (folder / "summary.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "parts"),
+    [
+        (["decoder.word_keep=0"], ["word_keep is 0", "inputless"]),
+        (["decoder.word_keep=1.5"], ["word_keep is 1.5"]),
+        (["rate=free_bits_per_sentence", "rate.total=-1"], ["total is -1", "at least 0"]),
+        (["decoder.depth=3"], ["depth"]),
+        (["nonsense=1"], ["nonsense"]),
+        (["experiment=ptb/nonsense"], ["ptb/nonsense"]),
+        (["compute.precision=int4"], ["precision is 'int4'", "bfloat16"]),
+        (["eval.iw_samples=-3"], ["iw_samples is -3"]),
+        (["train.max_epochs=-1"], ["max_epochs is -1"]),
+        (["train.max_epochs=many"], ["max_epochs"]),
+        (["data=text", "data.file=/nowhere.txt"], ["/nowhere.txt"]),
+        (["data=ptb", "data.path=/nowhere"], ["/nowhere"]),
+        (["=3"], ["=3"]),
+    ],
+)
+def test_errors_are_one_line_and_leave_nothing(tmp_path, overrides, parts):
+    small = [item for item in SMALL if "data=" not in str(overrides) or not item.startswith("data")]
+    says_one_line(textvae("train", *small, f"run_dir={tmp_path / 'run'}", *overrides, cwd=tmp_path), *parts)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("folder", ["missing", "empty", "truncated"])
+def test_resume_of_what_is_no_run(tmp_path, folder):
+    path = tmp_path / folder
+    if folder != "missing":
+        path.mkdir()
+    if folder == "truncated":
+        train_small(tmp_path / "run").rename(path.with_name("full"))
+        for source in path.with_name("full").iterdir():
+            (path / source.name).write_bytes(source.read_bytes())
+        (path / "last.safetensors").write_bytes((path / "last.safetensors").read_bytes()[:500])
+    says_one_line(textvae("train", f"resume={path}"), folder)
+
+
+def test_resume_refuses_to_change_the_run(whole):
+    says_one_line(textvae("train", f"resume={whole}", "latent.size=3"), "latent.size=3", "train.*")
