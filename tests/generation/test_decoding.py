@@ -39,6 +39,7 @@ def test_log_p_is_that_of_the_model(model: SentenceVAE, decoding: Decoding) -> N
     z = points(60, model.latent_size)
     decoded = decode_all(model.decoder, z, decoding)
     torch.testing.assert_close(decoded.log_p, log_p_of(model, decoded, z))
+    assert not decoded.log_p.requires_grad
 
 
 @every_decoding
@@ -47,6 +48,7 @@ def test_log_p_is_that_of_the_model_where_words_are_banned(decoding: Decoding, m
     decoded = decode_all(model.decoder, z, banned)
     assert not torch.isin(decoded.ids, torch.tensor([BOS, UNK, 4, 5, 6])).any()
     torch.testing.assert_close(decoded.log_p, log_p_of(model, decoded, z))
+    assert not decoded.log_p.requires_grad
 
 
 @every_decoding
