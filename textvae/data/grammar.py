@@ -25,7 +25,6 @@ from textvae.errors import ConfigError
 
 BLOCK = 8192  # random numbers fetched at a time
 
-
 _KINDS = {"tenses": TENSES, "numbers": NUMBERS, "polarities": POLARITIES, "patterns": PATTERNS}
 
 

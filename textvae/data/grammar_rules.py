@@ -22,7 +22,7 @@ from textvae.data.grammar_words import (
     VOWELS,
     Topic,
     Verb,
-    verb,
+    conjugated,
 )
 
 
@@ -143,7 +143,7 @@ def question(plan: Plan, topic: Topic) -> Phrase:
 
 def attitude(plan: Plan, topic: Topic) -> Phrase:
     """the sailors refused to paint the ferry at the harbour: polarity without a negation"""
-    attitudes = tuple(verb(entry) for entry in ATTITUDES[plan.polarity].split())
+    attitudes = tuple(conjugated(entry) for entry in ATTITUDES[plan.polarity].split())
     done = ("to", any_word(verb.base for verb in topic.actions), thing(topic))
     return (
         *subject(plan, topic),

@@ -40,13 +40,13 @@ def add_ed(word: str) -> str:
     return word + ("d" if word.endswith("e") else "ed")
 
 
-def noun(entry: str) -> Noun:
+def inflected(entry: str) -> Noun:
     """Of "baker", or "man:men" where the plural is irregular."""
     singular, _, plural = entry.partition(":")
     return Noun(singular, plural or add_s(singular))
 
 
-def verb(entry: str) -> Verb:
+def conjugated(entry: str) -> Verb:
     """Of "paint", or "build:built" where the past is irregular."""
     base, _, past = entry.partition(":")
     return Verb(base, add_s(base), past or add_ed(base))
@@ -70,8 +70,8 @@ class Topic:
     actions: tuple[Verb, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "nouns", tuple(noun(entry) for entry in self.agents.split()))
-        object.__setattr__(self, "actions", tuple(verb(entry) for entry in self.verbs.split()))
+        object.__setattr__(self, "nouns", tuple(inflected(entry) for entry in self.agents.split()))
+        object.__setattr__(self, "actions", tuple(conjugated(entry) for entry in self.verbs.split()))
 
 
 TOPICS = (
