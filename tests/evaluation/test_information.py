@@ -1,4 +1,5 @@
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -117,6 +118,23 @@ def test_blocks_of_any_size_give_the_same_sums(monkeypatch, scale: float, rows: 
     wide = gaussian(q.mean.double(), scale)
     expected = brute_force_others(wide, z.double())
     torch.testing.assert_close(log_sum_of_others(q, z), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_threads_change_no_number_and_are_given_back(monkeypatch):
+    monkeypatch.setattr(module, "ROWS", 16)
+    q, before = gaussian(torch.randn(100, 3), 0.3), torch.get_num_threads()
+    z = q.sample()
+    try:
+        found = []
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(information(q, z, kl_to_standard(q), [40, 60]))
+            assert torch.get_num_threads() == threads
+            with ThreadPoolExecutor(1) as fresh:
+                assert fresh.submit(torch.get_num_threads).result() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert found[0] == pytest.approx(found[1], abs=1e-6)
 
 
 def test_sharp_posteriors_close_together_keep_their_information():

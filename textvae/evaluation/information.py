@@ -10,17 +10,18 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from textvae.latents.distributions import select
-from textvae.latents.divergence import PairDensity, full_precision, pair_density, pairwise_log_prob
+from textvae.latents.divergence import PairDensity, full_precision, pair_density
 
 # A block of the pair matrix, in float32, that stays in a core's cache between the passes over it.
 ROWS, COLUMNS = 512, 2048
 # Below it exp() meets subnormal numbers, which take it many times as long and add nothing to a sum above 1.
 NEGLIGIBLE = -80.0
 LOWEST = torch.finfo(torch.float32).min
-
-T = TypeVar("T")
 # He et al. mix over their minibatches.
 HE_BATCH = 32
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Information(NamedTuple):
@@ -113,7 +114,9 @@ def _others_of_rows(rows: Tensor, top: int, blocks: Sequence[tuple[int, PairDens
     return torch.where(highest > LOWEST, highest + summed.log(), -math.inf)
 
 
-def _on_all_cores(work: Callable[[int], T], items: Sequence[int], device: torch.device) -> Iterator[T]:
+def _on_all_cores(
+    work: Callable[[Item], Result], items: Sequence[Item], device: torch.device
+) -> Iterator[Result]:
     """work(item) in order, on as many Python threads as torch has, one of torch's each.
 
     Small operations that wait for each other's threads, as torch would do them, stall where cores are shared.
@@ -134,11 +137,15 @@ def he2019_batch(q: Distribution, z: Tensor, batch_sizes: Sequence[int]) -> floa
 
     Cannot tell more than ln 32 = 3.47 nats. He et al. 2019, arXiv 1901.05534.
     """
-    log_aggregate = torch.empty(len(z), dtype=torch.float64, device=z.device)
-    for part in _he_batches(batch_sizes):
-        pairs = pairwise_log_prob(select(q, part), z[part]).double()
-        log_aggregate[part] = pairs.logsumexp(1) - math.log(len(pairs))
-    return float((_negative_entropy(q, z) - log_aggregate).mean())
+
+    @torch.no_grad()
+    def log_aggregate(part: slice) -> Tensor:
+        pairs = pair_density(select(q, part))(z[part]).double()
+        return pairs.logsumexp(1) - math.log(len(pairs))
+
+    with full_precision():
+        aggregate = torch.cat(list(_on_all_cores(log_aggregate, list(_he_batches(batch_sizes)), z.device)))
+    return float((_negative_entropy(q, z) - aggregate).mean())
 
 
 def active_units(means: Tensor, threshold: float = 0.01) -> int:
