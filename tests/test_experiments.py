@@ -19,7 +19,11 @@ EXPERIMENTS = sorted(
     for path in (CONF / "experiment").rglob("*.yaml")
     if path.stem != "small"  # what others share, not an experiment
 )
-SIZES = {"encoder": {"embedding": 6, "hidden": 6}, "decoder": {"embedding": 6, "hidden": 6}, "latent": {"size": 4}}
+SIZES = {
+    "encoder": {"embedding": 6, "hidden": 6},
+    "decoder": {"embedding": 6, "hidden": 6},
+    "latent": {"size": 4},
+}
 QUIET = Console(lambda line: None, lambda what, done, of: None)
 
 
@@ -44,7 +48,16 @@ def shrunk(config: dict) -> dict:
 
 
 def test_there_are_experiments():
-    named = "collapse annealing word_dropout free_bits cyclical aggressive inputless lm".split()
+    named = (
+        "collapse",
+        "annealing",
+        "word_dropout",
+        "free_bits",
+        "cyclical",
+        "aggressive",
+        "inputless",
+        "lm",
+    )
     assert {f"ptb/{name}" for name in named} <= set(EXPERIMENTS)
 
 
@@ -81,7 +94,11 @@ def test_he2019_is_the_published_network():
         "bidirectional": False,
     }
     decoder = config["decoder"]
-    assert (decoder["z_into"], decoder["dropout_in"], decoder["dropout_out"]) == (["state", "input"], 0.5, 0.5)
+    assert (decoder["z_into"], decoder["dropout_in"], decoder["dropout_out"]) == (
+        ["state", "input"],
+        0.5,
+        0.5,
+    )
     assert config["initialisation"] == {"name": "uniform", "bound": 0.01, "embedding": 0.1}
     assert config["latent"]["size"] == 32 and config["data"]["batch_size"] == 32
     assert (config["optimizer"]["lr"], config["optimizer"]["clip"]) == (1.0, 5.0)
@@ -92,6 +109,7 @@ def test_every_config_file_says_what_it_is_for():
     silent = [
         str(path)
         for path in Path(CONF).rglob("*.yaml")
-        if path.parent.name in ("experiment", "ptb", "grammar") and "# " not in path.read_text().split("\n", 1)[1]
+        if path.parent.name in ("experiment", "ptb", "grammar")
+        and "# " not in path.read_text().split("\n", 1)[1]
     ]
     assert silent == []

@@ -1,6 +1,8 @@
 """From a name and keyword arguments, as they stand in a config, to an object."""
 
 import inspect
+import types
+import typing
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -29,8 +31,27 @@ def construct(
         raise ConfigError(
             f"{what} {name!r} has no setting {unknown[0]!r}; it has: {', '.join(legal) or 'none'}"
         )
+    for key, value in arguments.items():
+        if not _fits(value, parameters[key].annotation):
+            wanted = getattr(parameters[key].annotation, "__name__", str(parameters[key].annotation))
+            raise ConfigError(
+                f"{what}.{key} is {value!r}, must be of type {wanted.replace(' | None', ', or null')}"
+            )
     given = {key: value for key, value in context.items() if key in parameters}
     try:
         return make(**arguments, **given)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{what} {name!r}: {error}") from error
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    """Whether a value from a config is of the annotated type, where that is a plain one; a whole number is a float."""
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        return any(_fits(value, choice) for choice in typing.get_args(annotation))
+    if annotation in (None, types.NoneType):
+        return value is None
+    if annotation not in (bool, int, float, str):
+        return True
+    if isinstance(value, bool):
+        return annotation is bool
+    return isinstance(value, (int, float) if annotation is float else annotation)

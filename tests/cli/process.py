@@ -1,10 +1,14 @@
 """Runs the command line in real processes."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
+
+from textvae.cli.main import main
 
 SMALL = [
     "data=grammar",
@@ -29,10 +33,30 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2]), **more}
 
 
-def textvae(*arguments: str, stdin: str = "", cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+def textvae(
+    *arguments: str, stdin: str = "", cwd: Path | None = None, **more: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(*arguments), input=stdin, capture_output=True, text=True, env=environment(**more), cwd=cwd, check=False
+        command(*arguments),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env=environment(**more),
+        cwd=cwd,
+        check=False,
     )
+
+
+def inside(*arguments: str, stdin: str = "", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which is quicker where nothing of a process of its own is in question."""
+    out, err, before = io.StringIO(), io.StringIO(), (sys.argv, sys.stdin)
+    sys.stdin = io.TextIOWrapper(io.BytesIO(stdin.encode()))
+    try:
+        with redirect_stdout(out), redirect_stderr(err), chdir(cwd or Path.cwd()):
+            status = main(arguments)
+    finally:
+        sys.argv, sys.stdin = before
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
 
 def train_small(folder: Path, *overrides: str) -> Path:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.cli.process import environment, says_one_line, textvae, train_small
+from tests.cli.process import environment, inside, says_one_line, textvae, train_small
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,9 @@ def test_interpolation_ends_are_the_reconstructions(run, sentences, tmp_path):
     source = f"input={tmp_path / 'pairs.txt'}"
     images = [line[7:] for line in lines(textvae("reconstruct", *common, source))[1::2]]
     for path in ("linear", "spherical"):
-        blocks = "\n".join(lines(textvae("interpolate", *common, source, "steps=5", f"path={path}"))).split("\n\n")
+        blocks = "\n".join(lines(textvae("interpolate", *common, source, "steps=5", f"path={path}"))).split(
+            "\n\n"
+        )
         ways = [block.split("\n") for block in blocks]
         assert [len(way) for way in ways] == [5, 5]
         assert [way[i] for way in ways for i in (0, -1)] == images
@@ -79,7 +81,9 @@ def test_evaluate_gives_the_figures_of_the_summary(run, tmp_path):
 
 
 def test_evaluate_own_sentences(run, sentences):
-    done = textvae("evaluate", f"checkpoint={run}", "input=-", "eval.iw_samples=2", stdin="\n".join(sentences))
+    done = textvae(
+        "evaluate", f"checkpoint={run}", "input=-", "eval.iw_samples=2", stdin="\n".join(sentences)
+    )
     assert lines(done)[0].split() == ["sentences", str(len(sentences))]
 
 
@@ -103,7 +107,11 @@ def test_report_prints_a_row_a_run_and_the_truth(run, tmp_path):
         (["interpolate", "checkpoint={run}", "path=winding"], "", ["winding", "linear"]),
         (["interpolate", "checkpoint={run}", "input=-"], "one line", ["2 at a time"]),
         (["encode", "checkpoint={run}", "input=-"], "", ["holds no sentence"]),
-        (["encode", "checkpoint={run}", "input=-"], "zzyzx qwrt", ["only words unknown"]),
+        (
+            ["encode", "checkpoint={run}", "input=-"],
+            "zzyzx qwrt",
+            ["only words that the model does not know"],
+        ),
         (["encode", "checkpoint={run}", "input=/nowhere.txt"], "", ["/nowhere.txt"]),
         (["reconstruct", "checkpoint={run}", "posterior=mode"], "", ["posterior is 'mode'"]),
         (["evaluate", "checkpoint={run}", "split=dev"], "", ["split is 'dev'"]),
@@ -113,7 +121,7 @@ def test_report_prints_a_row_a_run_and_the_truth(run, tmp_path):
     ],
 )
 def test_errors_are_one_line(run, arguments, stdin, parts):
-    says_one_line(textvae(*(item.format(run=run) for item in arguments), stdin=stdin), *parts)
+    says_one_line(inside(*(item.format(run=run) for item in arguments), stdin=stdin), *parts)
 
 
 @pytest.mark.parametrize("damage", ["truncated weights", "no weights", "other tokenizer", "no config"])
@@ -132,10 +140,14 @@ def test_damaged_runs_are_one_line(run, tmp_path, damage):
         (folder / "tokenizer.json").write_text(json.dumps(grown))
     else:
         (folder / "config.json").unlink()
-    says_one_line(textvae("sample", f"checkpoint={folder}"), str(folder))
+    says_one_line(inside("sample", f"checkpoint={folder}"), str(folder))
 
 
 def test_help_needs_no_torch():
-    code = "import sys; from textvae.cli.main import main; main(['--help']); assert 'torch' not in sys.modules"
-    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    code = (
+        "import sys; from textvae.cli.main import main; main(['--help']); assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
+    )
     assert "usage: textvae VERB" in done.stdout

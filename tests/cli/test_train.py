@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from tests.cli.process import SMALL, command, environment, says_one_line, summary, textvae, train_small
+from tests.cli.process import (
+    SMALL,
+    command,
+    environment,
+    inside,
+    says_one_line,
+    summary,
+    textvae,
+    train_small,
+)
 
 EPOCHS = [item for item in SMALL if not item.startswith("train.")] + [
     "train.max_epochs=4",
@@ -47,7 +56,7 @@ def test_a_run_leaves_all_that_is_needed(whole):
     test, train = summary(whole)["test"], summary(whole)["train"]
     wanted = "nll_iw ppl_iw elbo rec kl active_units mi_lower mi_upper mi_cap sentences tokens status"
     assert set(wanted.split()) <= set(test)
-    assert set("tokens_per_s epochs steps wall_s".split()) <= set(train)
+    assert set(("tokens_per_s", "epochs", "steps", "wall_s")) <= set(train)
     assert train["epochs"] == 4
     assert test["elbo"] == pytest.approx(-(test["rec"] + test["kl"]))
 
@@ -64,7 +73,11 @@ def interrupt(folder: Path, number: int, extra: tuple[str, ...]) -> subprocess.P
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         rows = folder / "metrics.jsonl"
-        if (folder / "last.safetensors").exists() and rows.exists() and rows.read_text().count("train/rec") >= 6:
+        if (
+            (folder / "last.safetensors").exists()
+            and rows.exists()
+            and rows.read_text().count("train/rec") >= 6
+        ):
             process.send_signal(number)
             break
         time.sleep(0.005)
@@ -110,7 +123,7 @@ def test_a_finished_run_can_train_on(tmp_path):
 
 
 def test_no_run_is_overwritten(whole):
-    says_one_line(textvae("train", *SMALL, f"run_dir={whole}"), "holds a run already", "resume=")
+    says_one_line(inside("train", *SMALL, f"run_dir={whole}"), "holds a run already", "resume=")
 
 
 def test_loss_that_is_not_finite_stops_with_the_step(tmp_path):
@@ -141,7 +154,7 @@ def test_loss_that_is_not_finite_stops_with_the_step(tmp_path):
 )
 def test_errors_are_one_line_and_leave_nothing(tmp_path, overrides, parts):
     small = [item for item in SMALL if "data=" not in str(overrides) or not item.startswith("data")]
-    says_one_line(textvae("train", *small, f"run_dir={tmp_path / 'run'}", *overrides, cwd=tmp_path), *parts)
+    says_one_line(inside("train", *small, f"run_dir={tmp_path / 'run'}", *overrides, cwd=tmp_path), *parts)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -155,8 +168,8 @@ def test_resume_of_what_is_no_run(tmp_path, folder):
         for source in path.with_name("full").iterdir():
             (path / source.name).write_bytes(source.read_bytes())
         (path / "last.safetensors").write_bytes((path / "last.safetensors").read_bytes()[:500])
-    says_one_line(textvae("train", f"resume={path}"), folder)
+    says_one_line(inside("train", f"resume={path}"), folder)
 
 
 def test_resume_refuses_to_change_the_run(whole):
-    says_one_line(textvae("train", f"resume={whole}", "latent.size=3"), "latent.size=3", "train.*")
+    says_one_line(inside("train", f"resume={whole}", "latent.size=3"), "latent.size=3", "train.*")

@@ -17,7 +17,9 @@ class StandardNormal(nn.Module):
         self.register_buffer("mean", torch.zeros(size), persistent=False)
 
     def forward(self, labels: Tensor | None = None) -> Distribution:
-        return Independent(Normal(self.mean, torch.ones_like(self.mean), validate_args=False), 1, validate_args=False)
+        return Independent(
+            Normal(self.mean, torch.ones_like(self.mean), validate_args=False), 1, validate_args=False
+        )
 
 
 PRIORS: dict[str, Callable[..., nn.Module]] = {"standard_normal": StandardNormal}

@@ -29,7 +29,11 @@ def read_run(path: str | Path) -> Run:
     folder = Path(path)
     summary, metrics = folder / "summary.json", folder / "metrics.jsonl"
     if not summary.is_file():
-        why = "its training has not ended" if (folder / "config.json").is_file() else "it is not the folder of a run"
+        why = (
+            "its training has not ended"
+            if (folder / "config.json").is_file()
+            else "it is not the folder of a run"
+        )
         raise CheckpointError(f"{folder} holds no summary.json: {why}")
     try:
         rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]

@@ -41,12 +41,12 @@ class Evaluation(NamedTuple):
 
     @classmethod
     def of(cls, config: Config) -> "Evaluation":
-        settings = cls(**config["eval"])
+        settings = construct({"eval": cls}, {"name": "eval", **config["eval"]}, "eval")
         least = {"iw_samples": 0, "iw_sentences": 1, "row_budget": 1}
         for name, bound in least.items():
             value = getattr(settings, name)
-            if value is not None and (not isinstance(value, int) or value < bound):
-                raise ConfigError(f"eval.{name} is {value!r}, must be a whole number of at least {bound}")
+            if value is not None and value < bound:
+                raise ConfigError(f"eval.{name} is {value}, must be at least {bound}")
         return settings
 
 

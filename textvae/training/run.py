@@ -1,6 +1,6 @@
 """One training run from a plain config: data, model, training, the measurement on test, and its folder."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -139,11 +139,18 @@ def build_tracker(config: Config, folder: RunFolder) -> Tracker:
     """metrics.jsonl, and what the section `tracker` names."""
     settings = dict(config["tracker"])
     if "run_name" in settings:
-        settings["run_name"] = settings["run_name"] or " ".join(
-            [config["name"], *config.get("overrides", [])]
-        )
+        settings["run_name"] = settings["run_name"] or run_name(config["name"], config.get("overrides", []))
     chosen = construct(TRACKERS, settings, "tracker", directory=folder.path, config=config)
     return Several([JsonLines(folder.metrics), chosen])
+
+
+def run_name(setting: str, overrides: Sequence[str], longest: int = 120) -> str:
+    """The setting and what was overridden in it; of a long list the end, where a sweep's own values stand."""
+    telling = " ".join(
+        item for item in overrides if not item.startswith(("experiment=", "run_dir=", "sweep_dir="))
+    )
+    room = longest - len(setting)
+    return f"{setting} {telling if len(telling) <= room else '...' + telling[-room:]}".strip()
 
 
 @contextmanager

@@ -1,0 +1,64 @@
+"""What a multirun leaves with wandb, read back from its offline files after the process has ended."""
+
+import pytest
+
+from tests.cli.process import SMALL, summary, textvae
+from tests.wandb_offline import read_runs
+
+OVERRIDES = [item for item in SMALL if not item.startswith("tracker")] + [
+    "train.max_steps=12",
+    "train.log_every=2",
+]
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """Two jobs, of which the second fails: -1 free nats are refused."""
+    folder = tmp_path_factory.mktemp("sweep")
+    arguments = [
+        "train",
+        "-m",
+        *OVERRIDES,
+        "rate=free_bits_per_sentence",
+        "rate.total=0.5,-1,1",
+        "sweep_dir=mine",
+    ]
+    done = textvae(*arguments, cwd=folder, WANDB_MODE="offline")
+    return folder / "mine", done
+
+
+def test_a_failing_job_stops_no_other_and_shows_in_the_exit_status(sweep):
+    folder, done = sweep
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert "total is -1" in done.stderr
+    finished = sorted(path.parent.name for path in folder.glob("*/summary.json"))
+    assert len(finished) == 2
+    assert not any("=" in name or "," in name for name in finished)
+
+
+def test_every_job_is_a_run_of_its_own_in_the_sweeps_group(sweep):
+    folder, _ = sweep
+    runs = [run for path in folder.glob("*/summary.json") for run in read_runs(path.parent)]
+    assert len({run.id for run in runs}) == len(runs) == 2
+    assert {run.group for run in runs} == {"mine"}
+    assert {run.config["rate"]["total"] for run in runs} == {0.5, 1}
+    assert all("rate.total" in run.name for run in runs)
+    assert all(run.exit_code == 0 for run in runs)
+
+
+def test_what_wandb_holds_is_what_the_run_reports(sweep):
+    folder, _ = sweep
+    path = next(iter(folder.glob("*/summary.json"))).parent
+    (run,) = read_runs(path)
+    steps = len(run.series("train/beta"))
+    assert steps >= 5 and len(run.series("train/tokens_per_s")) == steps
+    for name in ("kl", "rec", "elbo", "active_units", "mi_lower", "mi_upper"):
+        assert run.series(f"valid/{name}"), name
+    assert run.series("valid/kl_per_dim")
+    ((_, columns, rows),) = run.table("samples")
+    assert columns == ["sentence"] and len(rows) == 5
+    ((_, columns, rows),) = run.table("interpolation")
+    assert columns == ["position", "sentence"] and len(rows) == 7
+    assert run.summary["test"]["status"] == summary(path)["test"]["status"]
+    assert run.summary["test"]["kl"] == pytest.approx(summary(path)["test"]["kl"])
