@@ -149,7 +149,8 @@ def test_loss_that_is_not_finite_stops_with_the_step(tmp_path):
         (["train.max_epochs=many"], ["max_epochs"]),
         (["data=text", "data.file=/nowhere.txt"], ["/nowhere.txt"]),
         (["data=ptb", "data.path=/nowhere"], ["/nowhere"]),
-        (["=3"], ["=3"]),
+        (["=3"], ["string"]),
+        (["optimizer=3"], ["Config group override"]),
     ],
 )
 def test_errors_are_one_line_and_leave_nothing(tmp_path, overrides, parts):

@@ -34,12 +34,20 @@ def run(verb: str, overrides: Sequence[str], task: Task) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of being printed with a traceback
     sys.argv = [f"textvae {verb}", *overrides]
 
+    started = False
+
     def job(config: DictConfig) -> Any:
+        nonlocal started
+        started = True
         return task(plain(config, verb))
 
     try:
         hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=verb)(job)()
     except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_one_line(error)) from error
+    except ValueError as error:  # Hydra's own, for an override that cannot be one
+        if started:
+            raise
         raise ConfigError(_one_line(error)) from error
 
 
