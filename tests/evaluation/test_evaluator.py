@@ -81,6 +81,22 @@ def test_a_subset_decodes_no_other_sentence():
     assert model.encoded == 107
 
 
+def test_every_sentence_is_as_likely_to_be_chosen_as_any():
+    batch = points(torch.arange(40).double()[:, None].expand(40, 4) / 1000)
+    times = torch.zeros(40)
+
+    class Counting(LinearGaussian):
+        def log_likelihood(self, batch: Batch, z: torch.Tensor) -> torch.Tensor:
+            if len(z) == 2:
+                times[batch.targets[:, 0]] += 1
+            return super().log_likelihood(batch, z)
+
+    for seed in range(100):
+        evaluate(Counting(), split(batch, 32), iw_samples=2, iw_sentences=10, seed=seed)
+    assert times.sum() == 1000
+    assert 8 < times.min() < times.max() < 45
+
+
 def test_the_same_call_gives_the_same_numbers():
     model = LinearGaussian(shift=0.2)
     batches = split(model.draw(200), 32)

@@ -174,6 +174,12 @@ def test_no_latent_and_a_single_sentence_tell_nothing():
         assert found.kl_aggregate == pytest.approx(0, abs=1e-12)
 
 
+def test_where_no_other_posterior_reaches_the_sum_is_empty():
+    codes = Independent(Categorical(logits=torch.eye(3)[:, None].log()), 1)
+    for q in (gaussian(torch.zeros(1, 2), 1.0), codes):
+        assert (log_sum_of_others(q, q.sample()) == -math.inf).all()
+
+
 def test_a_conditional_prior_gives_no_bound_by_its_kl():
     q = gaussian(torch.randn(50, 2), 0.5)
     z, none = q.sample(), torch.zeros(50)

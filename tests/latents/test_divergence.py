@@ -132,13 +132,21 @@ def test_pairs_do_not_take_the_shorter_products_that_a_process_allows():
     q = gaussian(300, 32)
     z = q.sample()
     full = pairwise_log_prob(q, z)
-    before = torch.get_float32_matmul_precision()
+    before, seen = torch.get_float32_matmul_precision(), []
+
+    class Watching(Laplace):
+        def log_prob(self, value: torch.Tensor) -> torch.Tensor:
+            seen.append(torch.get_float32_matmul_precision())
+            return super().log_prob(value)
+
     try:
         torch.set_float32_matmul_precision("medium")
         assert torch.equal(pairwise_log_prob(q, z), full)
+        pairwise_log_prob(Watching(torch.zeros(2), torch.ones(2)), torch.zeros(3))
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
+    assert seen == ["highest"]
 
 
 def test_a_pair_density_is_normalised():
