@@ -88,11 +88,15 @@ class Aggressive(Joint):
         loss = self.descend(batch, step, [self.descent.generative], self.descent.parts)
         return loss._replace(logs=loss.logs | {"inner_updates": float(inner)})
 
+    def encoder_update(self, batch: Batch, step: int) -> Loss:
+        """One gradient step of the inference parameters alone."""
+        with self.decoder_mode(self.descent.generative):
+            return self.descend(batch, step, [self.descent.inference], self.norm_over)
+
     def _encoder_updates(self, batch: Batch, more: More, step: int) -> int:
         before, total, tokens = float("inf"), 0.0, 0
         for inner in range(1, self.most + 1):
-            with self.decoder_mode(self.descent.generative):
-                loss = self.descend(batch, step, [self.descent.inference], self.norm_over)
+            loss = self.encoder_update(batch, step)
             total += float(loss.logs["loss"]) * len(batch.lengths)
             tokens += batch.tokens
             if inner % self.window == 0:

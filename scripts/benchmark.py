@@ -1,0 +1,345 @@
+#!/usr/bin/env python3
+"""The speed of training and evaluation against a plain reference, in one process and in turns.
+
+scripts/benchmark.py [--only NAME] [--seconds 60] [--json FILE]      with TEXTVAE_PTB_DIR set
+
+The reference is what older code does: nn.LSTM, the logits of all tokens at once, F.cross_entropy, dense gradients, dense SGD with
+clip_grad_norm_, float32, torch's default settings. Same network (He et al. 2019, 256/256/z32), same batches of PTB, same loss.
+Tokens are words and ends of sentences, no padding. Only ratios within one run say anything on a shared machine.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from textvae.data.batching import Batch, Batcher, collate
+from textvae.data.prepare import prepare
+from textvae.evaluation.evaluator import evaluate
+from textvae.evaluation.information import information
+from textvae.evaluation.likelihood import importance_weighted_log_prob
+from textvae.generation.decoding import decode_chunks
+from textvae.generation.stepwise import Sample
+from textvae.model import build_model
+from textvae.objectives.objective import build_objective
+from textvae.training.compute import compute
+from textvae.training.descent import Descent
+from textvae.training.optimizers import sgd
+from textvae.training.updaters import Aggressive, Joint
+
+MODEL: dict[str, Any] = {
+    "encoder": {"name": "lstm"},
+    "latent": {"name": "gaussian", "size": 32},
+    "prior": {"name": "standard_normal"},
+    "decoder": {"name": "lstm"},
+    "initialisation": {"name": "uniform"},
+    "schedule": {"name": "constant"},
+    "rate": {"name": "true_kl"},
+}
+
+
+class Reference(nn.Module):
+    """The network of He et al. 2019 as it is mostly written."""
+
+    def __init__(self, vocabulary: int, size: int = 256, latent: int = 32) -> None:
+        super().__init__()
+        self.encoder_embedding = nn.Embedding(vocabulary, size)
+        self.encoder = nn.LSTM(size, size, batch_first=True)
+        self.head = nn.Linear(size, 2 * latent, bias=False)
+        self.decoder_embedding = nn.Embedding(vocabulary, size)
+        self.to_state = nn.Linear(latent, size, bias=False)
+        self.decoder = nn.LSTM(size + latent, size, batch_first=True)
+        self.output = nn.Linear(size, vocabulary, bias=False)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -0.01, 0.01)
+        for table in (self.encoder_embedding, self.decoder_embedding):
+            nn.init.uniform_(table.weight, -0.1, 0.1)
+
+    def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        last = self.encoder(self.encoder_embedding(batch.sentences))[1][0][0]
+        return self.head(last).chunk(2, -1)
+
+    def reconstruct(self, batch: Batch, z: Tensor) -> Tensor:
+        """z (B,S,Z) -> log p(x|z) (B,S)."""
+        rows, samples = z.shape[:2]
+        words = F.dropout(self.decoder_embedding(batch.inputs), 0.5, self.training)
+        steps = words.shape[1]
+        words = words.unsqueeze(1).expand(rows, samples, steps, -1).reshape(rows * samples, steps, -1)
+        flat = z.reshape(rows * samples, -1)
+        c = self.to_state(flat).unsqueeze(0)
+        inputs = torch.cat([words, flat.unsqueeze(1).expand(-1, steps, -1)], -1)
+        states = F.dropout(self.decoder(inputs, (torch.tanh(c), c))[0], 0.5, self.training)
+        targets = batch.targets.unsqueeze(1).expand(rows, samples, steps).reshape(-1)
+        loss = F.cross_entropy(self.output(states).flatten(0, 1), targets, reduction="none")
+        return -loss.view(rows, samples, steps).sum(-1)
+
+    def loss(self, batch: Batch) -> Tensor:
+        mu, logvar = self.encode(batch)
+        z = mu + (0.5 * logvar).exp() * torch.randn_like(mu)
+        kl = 0.5 * (mu**2 + logvar.exp() - logvar - 1).sum(-1)
+        return (kl - self.reconstruct(batch, z[:, None])[:, 0]).mean()
+
+    def log_prob(self, batch: Batch, samples: int, chunk: int) -> Tensor:
+        """Importance-weighted, the encoder run again for each chunk of samples; a batch of one sentence."""
+        parts = []
+        for _ in range(samples // chunk):
+            mu, logvar = self.encode(batch)
+            noise = torch.randn(len(mu), chunk, mu.shape[1])
+            z = mu[:, None] + (0.5 * logvar).exp()[:, None] * noise
+            weight = -0.5 * (z**2).sum(-1) + 0.5 * (noise**2 + logvar[:, None]).sum(-1)
+            parts.append(weight + self.reconstruct(batch, z))
+        return torch.cat(parts, 1).logsumexp(1) - np.log(samples)
+
+
+class Ours:
+    """textvae's model, objective and updates at a precision."""
+
+    def __init__(self, vocabulary: int, precision: str) -> None:
+        torch.manual_seed(0)
+        self.model = compute("cpu", precision).place(build_model(MODEL, vocabulary, unk=3))
+        self.objective, self.descent = build_objective(MODEL, 1000), Descent(self.model, sgd(), 5.0)
+        self.updater = Joint(self.model, self.objective, self.descent)
+        self.aggressive = Aggressive(self.model, self.objective, self.descent, clip="own")
+
+    def step(self, batch: Batch) -> None:
+        self.updater.step(batch, self._no_more, 0)
+
+    def encoder_step(self, batch: Batch) -> None:
+        self.aggressive.encoder_update(batch, 0)
+
+    @staticmethod
+    def _no_more() -> Batch:
+        raise RuntimeError("a joint step draws no further batch")
+
+
+def plain_step(model: Reference) -> Callable[[Batch], None]:
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+
+    def step(batch: Batch) -> None:
+        optimizer.zero_grad()
+        model.loss(batch).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+
+    return step
+
+
+def plainly(step: Callable[[Batch], Any]) -> Callable[[Batch], Any]:
+    """The step under torch's default settings for products in float32."""
+
+    def run(batch: Batch) -> Any:
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
+        try:
+            return step(batch)
+        finally:
+            torch.set_float32_matmul_precision(before)
+
+    return run
+
+
+def in_turns(ours: Callable[[Batch], Any], theirs: Callable[[Batch], Any], batches: Iterator[Batch], seconds: float) -> dict[str, float]:
+    """Blocks of the same batches, A B A B ..., until each has had `seconds`; the first block is a warm-up."""
+    spent, tokens, steps = {"a": 0.0, "b": 0.0}, 0, 0
+    for number in count():
+        block = list(islice(batches, 20))
+        for name, step in (("a", ours), ("b", theirs)):
+            began = time.perf_counter()
+            for batch in block:
+                step(batch)
+            spent[name] += time.perf_counter() - began if number else 0.0
+        tokens, steps = (tokens + sum(b.tokens for b in block), steps + len(block)) if number else (0, 0)
+        if min(spent.values()) >= seconds:
+            break
+    a, b = tokens / spent["a"], tokens / spent["b"]
+    times = {"ms_a_step": 1000 * spent["a"] / steps, "reference_ms_a_step": 1000 * spent["b"] / steps}
+    return {"tokens_per_s": a, "reference_tokens_per_s": b, "ratio": a / b, **times}
+
+
+def train(data: Any, seconds: float, precision: str = "auto") -> dict[str, float]:
+    size = data.tokenizer.size
+    torch.manual_seed(0)
+    reference, ours = Reference(size), Ours(size, precision)
+    ours.model.train()
+    found = in_turns(ours.step, plainly(plain_step(reference)), endless(data), seconds)
+    flops = 6 * (2 * 256 * 4 * 256 * 2 + 32 * 4 * 256 + 256 * size)  # of a token's products, forward and backward
+    rate = product_rate(ours.model.cross_entropy.products or torch.float32)
+    return found | {"gflops": found["tokens_per_s"] * flops / 1e9, "product_gflops": rate, "rss_mib": peak_rss()}
+
+
+def encoder_update(data: Any, seconds: float) -> dict[str, float]:
+    """Our encoder-only update against the reference's full step; `time_ratio` is to be at most 0.5."""
+    reference, ours = Reference(data.tokenizer.size), Ours(data.tokenizer.size, "auto")
+    ours.model.train()
+    found = in_turns(ours.encoder_step, plainly(plain_step(reference)), endless(data), seconds)
+    return found | {"time_ratio": 1 / found["ratio"]}
+
+
+def iw_nll(data: Any, seconds: float, samples: int = 500) -> dict[str, float]:
+    """K = 500 on the same test sentences: batches of ours, one sentence at a time and chunks of 100 of the reference."""
+    reference, ours = Reference(data.tokenizer.size).eval(), Ours(data.tokenizer.size, "auto")
+    ours.model.eval()
+    copy_weights(reference, ours.model)
+    test, spent, tokens, values = Batcher(data.stores["test"], 8, seed=0), {"a": 0.0, "b": 0.0}, 0, {"a": 0.0, "b": 0.0}
+    with torch.no_grad():
+        for batch in test.epoch(0):
+            singles = [Batch(*(part[[row]] for part in batch[:3])) for row in range(len(batch.lengths))]
+            began = time.perf_counter()
+            values["a"] += float(importance_weighted_log_prob(ours.model, batch, samples, 4096).sum())
+            middle = time.perf_counter()
+            step = plainly(lambda one: reference.log_prob(one, samples, 100))
+            values["b"] += sum(float(step(single).sum()) for single in singles)
+            spent["a"], spent["b"] = spent["a"] + middle - began, spent["b"] + time.perf_counter() - middle
+            tokens += batch.tokens
+            if spent["b"] >= seconds:
+                break
+    names = {"tokens_per_s": tokens / spent["a"], "reference_tokens_per_s": tokens / spent["b"]}
+    return {**names, "ratio": spent["b"] / spent["a"], "difference_nats_a_token": (values["a"] - values["b"]) / tokens}
+
+
+def copy_weights(reference: Reference, model: Any) -> None:
+    pairs = [(reference.encoder_embedding, model.encoder.embedding), (reference.encoder, model.encoder.lstm)]
+    pairs += [(reference.head, model.head.linear), (reference.decoder_embedding, model.decoder.embedding)]
+    pairs += [(reference.decoder, model.decoder.lstm), (reference.to_state, model.decoder.to_state)]
+    for theirs, mine in [*pairs, (reference.output, model.decoder.output)]:
+        theirs.load_state_dict(mine.state_dict())
+
+
+def information_of_train(data: Any, seconds: float) -> dict[str, float]:
+    """Both bounds and active units over all training sentences: the pair part, and with the pass that encodes them."""
+    ours = Ours(data.tokenizer.size, "auto")
+    mean, spread = torch.randn(len(data.stores["train"]), 32), torch.rand(len(data.stores["train"]), 32) + 0.1
+    q = torch.distributions.Independent(torch.distributions.Normal(mean, spread), 1)
+    kl = torch.distributions.kl_divergence(q.base_dist, torch.distributions.Normal(0, 1)).sum(1)
+    began = time.perf_counter()
+    information(q, q.sample(), kl, [32] * (len(mean) // 32) + [len(mean) % 32])
+    pairs = time.perf_counter() - began
+    ours.model.eval()
+    began = time.perf_counter()
+    with torch.no_grad():
+        for batch in Batcher(data.stores["train"], 256).in_order():
+            ours.model.posterior(batch)
+    return {"seconds": pairs, "with_encoding_s": pairs + time.perf_counter() - began, "sentences": len(mean)}
+
+
+def generate(data: Any, seconds: float, sentences: int = 1000) -> dict[str, float]:
+    """Sentences of 22 tokens from the prior in one call, against a loop over single ones."""
+    model = Ours(data.tokenizer.size, "auto").model.eval()
+    way = Sample(max_length=22, banned=(), allow_empty=False)
+    z = torch.randn(sentences, 32)
+
+    def timed(part: Tensor, times: int) -> float:
+        began = time.perf_counter()
+        for _ in range(times):
+            list(decode_chunks(model.decoder, part, way, 0))
+        return (time.perf_counter() - began) / times / len(part)
+
+    with torch.no_grad():
+        timed(z, 1), timed(z[:1], 3)
+        together, alone = zip(*((timed(z, 1), timed(z[:1], 20)) for _ in range(5)), strict=True)
+    a, b = float(np.median(together)), float(np.median(alone))
+    return {"sentences_per_s": 1 / a, "reference_sentences_per_s": 1 / b, "ratio": b / a}
+
+
+def memory(data: Any, seconds: float) -> dict[str, float]:
+    """Anonymous memory of a process that trains on PTB: the largest seen."""
+    with tempfile.TemporaryDirectory() as folder:
+        bounds = ("train.max_steps=150", "eval.iw_samples=0", "tracker=none", f"run_dir={folder}/run")
+        process = subprocess.Popen([sys.executable, "-m", "textvae.cli.main", "train", *bounds], stderr=subprocess.DEVNULL)
+        peak = 0.0
+        while process.poll() is None:
+            try:
+                lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+                anonymous = next((line for line in lines if line.startswith("RssAnon")), "RssAnon: 0 kB")
+                peak = max(peak, int(anonymous.split()[1]) / 1024)
+            except (FileNotFoundError, ProcessLookupError):
+                break
+            time.sleep(0.05)
+    return {"rss_mib": peak}
+
+
+def startup(data: Any, seconds: float) -> dict[str, float]:
+    """The help of the command, and the time to the first training step on PTB that is tokenised already."""
+
+    def wall(*arguments: str) -> float:
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "textvae.cli.main", *arguments], check=True, capture_output=True)
+        return time.perf_counter() - began
+
+    wall("--help")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "textvae.cli.main", "train", "tracker=none", "train.log_every=1", f"run_dir={folder}/run"]
+        began = time.perf_counter()
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        while not (Path(folder) / "run" / "metrics.jsonl").exists() and process.poll() is None:
+            time.sleep(0.01)
+        first = time.perf_counter() - began
+        process.kill()
+        process.wait()
+    return {"help_s": min(wall("--help") for _ in range(5)), "first_step_s": first}
+
+
+def endless(data: Any) -> Iterator[Batch]:
+    batcher = Batcher(data.stores["train"], 32, seed=0)
+    return (batch for epoch in count() for batch in batcher.epoch(epoch))
+
+
+def product_rate(dtype: torch.dtype, size: int = 1024) -> float:
+    """GFLOP/s of a matrix product like the output layer's."""
+    a, b = torch.randn(704, 256).to(dtype), torch.randn(256, 10002).to(dtype)
+    times = []
+    for _ in range(12):
+        began = time.perf_counter()
+        a @ b
+        times.append(time.perf_counter() - began)
+    return 2 * 704 * 256 * 10002 / min(times) / 1e9
+
+
+def peak_rss() -> float:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+ROWS: dict[str, Callable[..., dict[str, float]]] = {
+    "train": train,
+    "train_float32": lambda data, seconds: train(data, seconds, "float32"),
+    "encoder_update": encoder_update,
+    "iw_nll": iw_nll,
+    "information": information_of_train,
+    "generate": generate,
+    "memory": memory,
+    "startup": startup,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=ROWS)
+    parser.add_argument("--seconds", type=float, default=60.0, help="at least this long for each side of a row")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    data = prepare({"name": "ptb"}, {"name": "word", "size": None})
+    results = {}
+    for name in [arguments.only] if arguments.only else ROWS:
+        results[name] = ROWS[name](data, arguments.seconds)
+        print(f"{name:<15}" + "  ".join(f"{key} {value:,.3f}" for key, value in results[name].items()), flush=True)
+        if arguments.json:
+            arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
