@@ -64,6 +64,14 @@ def test_joined_and_picked_members_keep_their_densities(family):
         torch.testing.assert_close(select(whole, index).log_prob(draws[index]), densities[index])
 
 
+def test_the_given_parameter_is_kept_not_one_computed_from_it():
+    logits = torch.tensor([[0.0, -200.0], [-200.0, 0.0]])
+    q = Categorical(logits=logits)
+    q.sample()  # computes probs, in which e^-200 is 0
+    for same in (select(q, slice(0, 2)), concatenate([q])):
+        torch.testing.assert_close(same.logits, logits)
+
+
 def test_an_empty_latent_can_be_joined_and_picked():
     parts = [gaussian(2, size=0), gaussian(3, size=0)]
     assert concatenate(parts).batch_shape == (5,)

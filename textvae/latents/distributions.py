@@ -47,7 +47,7 @@ def _parameters(q: Distribution) -> dict[str, Tensor]:
     """
     signature = inspect.signature(type(q)).parameters
     optional = [name for name in q.arg_constraints if signature[name].default is None]
-    known = [name for name in optional if name in vars(q)]
+    known = [name for name in vars(q) if name in optional]  # those computed later stand behind the given one
     wanted = [name for name in q.arg_constraints if name not in optional] + known[:1]
     return {name: getattr(q, name) for name in wanted}
 
