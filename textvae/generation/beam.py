@@ -83,14 +83,14 @@ class Beam(Decoding):
     def decode(self, decoder: WordByWord, z: Tensor, generator: torch.Generator) -> Decoded:
         live, ended = self._start(decoder, z), Ended(z, self.max_length)
         for length in range(1, self.max_length + 1):
+            if not len(live.sentence):
+                break
             logits, state = decoder.step(live.ids[:, :, -1].flatten(), live.z, live.state)
             ranked = self._rank(logits.log_softmax(-1), live.log_p, first=length == 1)
             ended.offer(live, ranked.end_log_p, self._norm(length))
             # The most that the best live hypothesis can come to: no further nats lost, at the longest length.
             hope = ranked.log_p[:, 0] / self._norm(self.max_length)
             live = self._go_on(live, state, ranked, (hope > ended.score[live.sentence]).nonzero()[:, 0])
-            if not len(live.sentence):
-                break
         return ended.result(live)
 
     def _start(self, decoder: WordByWord, z: Tensor) -> Live:
