@@ -10,7 +10,6 @@ Tokens are words and ends of sentences, no padding. Only ratios within one run s
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -25,9 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from textvae.data.batching import Batch, Batcher, collate
+from textvae.data.batching import Batch, Batcher
 from textvae.data.prepare import prepare
-from textvae.evaluation.evaluator import evaluate
 from textvae.evaluation.information import information
 from textvae.evaluation.likelihood import importance_weighted_log_prob
 from textvae.generation.decoding import decode_chunks
@@ -150,7 +148,9 @@ def plainly(step: Callable[[Batch], Any]) -> Callable[[Batch], Any]:
     return run
 
 
-def in_turns(ours: Callable[[Batch], Any], theirs: Callable[[Batch], Any], batches: Iterator[Batch], seconds: float) -> dict[str, float]:
+def in_turns(
+    ours: Callable[[Batch], Any], theirs: Callable[[Batch], Any], batches: Iterator[Batch], seconds: float
+) -> dict[str, float]:
     """Blocks of the same batches, A B A B ..., until each has had `seconds`; the first block is a warm-up."""
     spent, tokens, steps = {"a": 0.0, "b": 0.0}, 0, 0
     for number in count():
@@ -174,9 +174,15 @@ def train(data: Any, seconds: float, precision: str = "auto") -> dict[str, float
     reference, ours = Reference(size), Ours(size, precision)
     ours.model.train()
     found = in_turns(ours.step, plainly(plain_step(reference)), endless(data), seconds)
-    flops = 6 * (2 * 256 * 4 * 256 * 2 + 32 * 4 * 256 + 256 * size)  # of a token's products, forward and backward
+    flops = 6 * (
+        2 * 256 * 4 * 256 * 2 + 32 * 4 * 256 + 256 * size
+    )  # of a token's products, forward and backward
     rate = product_rate(ours.model.cross_entropy.products or torch.float32)
-    return found | {"gflops": found["tokens_per_s"] * flops / 1e9, "product_gflops": rate, "rss_mib": peak_rss()}
+    return found | {
+        "gflops": found["tokens_per_s"] * flops / 1e9,
+        "product_gflops": rate,
+        "rss_mib": peak_rss(),
+    }
 
 
 def encoder_update(data: Any, seconds: float) -> dict[str, float]:
@@ -192,7 +198,12 @@ def iw_nll(data: Any, seconds: float, samples: int = 500) -> dict[str, float]:
     reference, ours = Reference(data.tokenizer.size).eval(), Ours(data.tokenizer.size, "auto")
     ours.model.eval()
     copy_weights(reference, ours.model)
-    test, spent, tokens, values = Batcher(data.stores["test"], 8, seed=0), {"a": 0.0, "b": 0.0}, 0, {"a": 0.0, "b": 0.0}
+    test, spent, tokens, values = (
+        Batcher(data.stores["test"], 8, seed=0),
+        {"a": 0.0, "b": 0.0},
+        0,
+        {"a": 0.0, "b": 0.0},
+    )
     with torch.no_grad():
         for batch in test.epoch(0):
             singles = [Batch(*(part[[row]] for part in batch[:3])) for row in range(len(batch.lengths))]
@@ -206,7 +217,11 @@ def iw_nll(data: Any, seconds: float, samples: int = 500) -> dict[str, float]:
             if spent["b"] >= seconds:
                 break
     names = {"tokens_per_s": tokens / spent["a"], "reference_tokens_per_s": tokens / spent["b"]}
-    return {**names, "ratio": spent["b"] / spent["a"], "difference_nats_a_token": (values["a"] - values["b"]) / tokens}
+    return {
+        **names,
+        "ratio": spent["b"] / spent["a"],
+        "difference_nats_a_token": (values["a"] - values["b"]) / tokens,
+    }
 
 
 def copy_weights(reference: Reference, model: Any) -> None:
@@ -257,7 +272,9 @@ def memory(data: Any, seconds: float) -> dict[str, float]:
     """Anonymous memory of a process that trains on PTB: the largest seen."""
     with tempfile.TemporaryDirectory() as folder:
         bounds = ("train.max_steps=150", "eval.iw_samples=0", "tracker=none", f"run_dir={folder}/run")
-        process = subprocess.Popen([sys.executable, "-m", "textvae.cli.main", "train", *bounds], stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "textvae.cli.main", "train", *bounds], stderr=subprocess.DEVNULL
+        )
         peak = 0.0
         while process.poll() is None:
             try:
@@ -275,12 +292,22 @@ def startup(data: Any, seconds: float) -> dict[str, float]:
 
     def wall(*arguments: str) -> float:
         began = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "textvae.cli.main", *arguments], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "textvae.cli.main", *arguments], check=True, capture_output=True
+        )
         return time.perf_counter() - began
 
     wall("--help")
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "textvae.cli.main", "train", "tracker=none", "train.log_every=1", f"run_dir={folder}/run"]
+        command = [
+            sys.executable,
+            "-m",
+            "textvae.cli.main",
+            "train",
+            "tracker=none",
+            "train.log_every=1",
+            f"run_dir={folder}/run",
+        ]
         began = time.perf_counter()
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         while not (Path(folder) / "run" / "metrics.jsonl").exists() and process.poll() is None:
@@ -326,16 +353,23 @@ ROWS: dict[str, Callable[..., dict[str, float]]] = {
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", choices=ROWS)
-    parser.add_argument("--seconds", type=float, default=60.0, help="at least this long for each side of a row")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="at least this long for each side of a row"
+    )
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     data = prepare({"name": "ptb"}, {"name": "word", "size": None})
     results = {}
     for name in [arguments.only] if arguments.only else ROWS:
         results[name] = ROWS[name](data, arguments.seconds)
-        print(f"{name:<15}" + "  ".join(f"{key} {value:,.3f}" for key, value in results[name].items()), flush=True)
+        print(
+            f"{name:<15}" + "  ".join(f"{key} {value:,.3f}" for key, value in results[name].items()),
+            flush=True,
+        )
         if arguments.json:
             arguments.json.write_text(json.dumps(results, indent=1) + "\n")
     return 0

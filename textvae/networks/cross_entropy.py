@@ -46,17 +46,21 @@ class _TokenLogProb(torch.autograd.Function):
     ) -> Tensor:
         wants = ctx.needs_input_grad[:2]
         log_p, d_hidden, d_weight = _gradients(hidden, weight, targets, None, products, chunk, wants)
-        ctx.save_for_backward(hidden, weight, targets, d_hidden, d_weight)
+        ctx.save_for_backward(hidden, weight, targets)
+        ctx.gradients = (d_hidden, d_weight)
         ctx.settings = (products, chunk, wants)
         return log_p
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
-        hidden, weight, targets, d_hidden, d_weight = ctx.saved_tensors
-        if len(grad) and bool((grad == grad[0]).all()):
-            d_hidden = None if d_hidden is None else d_hidden * grad[0]
-            d_weight = None if d_weight is None else d_weight * grad[0]
+        hidden, weight, targets = ctx.saved_tensors
+        d_hidden, d_weight = ctx.gradients or (None, None)
+        if ctx.gradients and len(grad) and bool((grad == grad[0]).all()):
+            ctx.gradients = None  # scaled in place, so they serve once
+            for gradient in (d_hidden, d_weight):
+                if gradient is not None:
+                    gradient *= grad[0]
         else:
             _, d_hidden, d_weight = _gradients(hidden, weight, targets, grad, *ctx.settings)
         return d_hidden, d_weight, None, None, None
@@ -78,7 +82,7 @@ def _gradients(
     log_p = hidden.new_empty(len(hidden))
     d_hidden = weight[targets] if wants[0] else None
     scaled = hidden if scale is None else hidden * scale[:, None]
-    d_weight = torch.zeros_like(weight).index_add_(0, targets, scaled) if wants[1] else None
+    d_weight = None
     columns = weight.to(products)
     for start in range(0, len(hidden), chunk):
         part = slice(start, start + chunk)
@@ -88,10 +92,14 @@ def _gradients(
         rounded = chances.to(products)
         if d_hidden is not None:
             d_hidden[part] -= rounded @ columns
-        if d_weight is not None:
-            d_weight -= rounded.T @ scaled[part].to(products)
+        if wants[1]:
+            part_of_weight = rounded.T @ scaled[part].to(products)
+            d_weight = part_of_weight.to(weight.dtype) if d_weight is None else d_weight.add_(part_of_weight)
     if d_hidden is not None and scale is not None:
         d_hidden *= scale[:, None]
+    if wants[1]:
+        d_weight = torch.zeros_like(weight) if d_weight is None else d_weight.neg_()
+        d_weight.index_add_(0, targets, scaled)
     return log_p, d_hidden, d_weight
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from textvae.networks.corruption import Inputless, WordDropout
-
-State = tuple[Tensor, ...]  # of an LSTM (h, c), each (layers, N, H)
+from textvae.networks.dropout import Dropout
+from textvae.networks.recurrence import Recurrence, State
 
 PLACES = ("state", "input", "output")
 
@@ -66,8 +66,9 @@ class LSTMDecoder(Decoder):
         self.lstm = nn.LSTM(embedding + self.input_latent, hidden, layers, batch_first=True)
         self.to_state = nn.Linear(latent, layers * hidden, bias=False) if "state" in places else None
         self.to_output = nn.Linear(latent, hidden, bias=False) if "output" in places else None
-        self.dropout_in, self.dropout_out = nn.Dropout(dropout_in), nn.Dropout(dropout_out)
+        self.dropout_in, self.dropout_out = Dropout(dropout_in), Dropout(dropout_out)
         self.output = nn.Linear(hidden, vocabulary, bias=False)
+        self.recurrence = Recurrence()
 
     def start(self, z: Tensor) -> State:
         """z (N,Z) -> (h0, c0), each (layers, N, H); zeros where z does not enter the state."""
@@ -80,7 +81,6 @@ class LSTMDecoder(Decoder):
     def hidden(self, inputs: Tensor, z: Tensor) -> Tensor:
         samples, (rows, steps) = len(z), inputs.shape
         embedded = self.dropout_in(self.embedding(self.reads(inputs, self.training)))
-        embedded = embedded.expand(samples, *embedded.shape).flatten(0, 1)  # (S*B,T,E)
         flat_z = z.flatten(0, 1)
         states = self._run(embedded, flat_z, self.start(flat_z))[0]
         return states.view(samples, rows, steps, -1)
@@ -91,9 +91,8 @@ class LSTMDecoder(Decoder):
         return self.output(states[:, 0]), state
 
     def _run(self, embedded: Tensor, z: Tensor, state: State) -> tuple[Tensor, State]:
-        if self.input_latent:
-            embedded = torch.cat([embedded, z[:, None].expand(-1, embedded.shape[1], -1)], dim=-1)
-        states, state = self.lstm(embedded, state)
+        """embedded (B,T,E), z (N,Z) with N a multiple of B -> what the output layer reads (N,T,H)."""
+        states, state = self.recurrence(self.lstm, embedded, state, z if self.input_latent else None)
         states = self.dropout_out(states)
         if self.to_output is not None:
             states = states + self.to_output(z)[:, None]

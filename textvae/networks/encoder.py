@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from textvae.networks.recurrence import Recurrence
+
 
 class Encoder(nn.Module):
     """ids (B,T+1) `<s> w1 .. wn </s>` and their lengths (B,) -> (B, size)."""
@@ -33,6 +35,7 @@ class LSTMEncoder(Encoder):
         self.embedding = nn.Embedding(vocabulary, embedding)
         self.lstm = nn.LSTM(embedding, hidden, layers, batch_first=True, bidirectional=bidirectional)
         self.size = hidden * (2 if bidirectional else 1)
+        self.recurrence = Recurrence()
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         embedded = self.embedding(ids)
@@ -40,7 +43,8 @@ class LSTMEncoder(Encoder):
             packed = pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
             last = self.lstm(packed)[1][0]  # (layers * 2, B, H)
             return torch.cat([last[-2], last[-1]], dim=-1)
-        states = self.lstm(embedded)[0]  # (B,T+1,H)
+        zeros = embedded.new_zeros(self.lstm.num_layers, len(ids), self.lstm.hidden_size)
+        states, _ = self.recurrence(self.lstm, embedded, (zeros, zeros))  # (B,T+1,H)
         return states[torch.arange(len(ids), device=ids.device), lengths - 1]
 
 

@@ -1,5 +1,6 @@
 """On what and how exactly a model is computed: device, threads, the type of matrix products."""
 
+import ctypes
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -7,19 +8,27 @@ import torch
 
 from textvae.model import SentenceVAE
 from textvae.networks.cross_entropy import CrossEntropy
+from textvae.networks.decoder import LSTMDecoder
+from textvae.networks.encoder import LSTMEncoder
+from textvae.networks.recurrence import Recurrence
 from textvae.registry import construct
 
 FLOAT32_ERROR = 1e-5  # of a product in float32, relative to its largest element
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 class Compute(NamedTuple):
-    """`products`: the type of the output layer's matrix products in training; likelihoods are reported in float32."""
+    """`products`: the type of matrix products where gradients are wanted; what is reported is computed in float32."""
 
     device: torch.device
     products: torch.dtype
 
     def place(self, model: SentenceVAE) -> SentenceVAE:
+        """The model on the device, with the ways of computing that are fast there."""
         model.cross_entropy = CrossEntropy(self.products)
+        for module in model.modules():
+            if isinstance(module, LSTMEncoder | LSTMDecoder):
+                module.recurrence = Recurrence(self.products)
         return model.to(self.device)
 
 
@@ -47,6 +56,7 @@ def compute(device: str = "auto", precision: str = "auto", threads: int | None =
         "bfloat16": lambda: torch.bfloat16,
     }
     _quicken_float32()
+    keep_freed_memory()
     return Compute(chosen, _choice("precision", precision, types)())
 
 
@@ -75,6 +85,19 @@ def _quicken_float32() -> None:
     torch.set_float32_matmul_precision("medium")
     if float(((a @ b).double() - exact).abs().max() / exact.abs().max()) > FLOAT32_ERROR:
         torch.set_float32_matmul_precision("highest")
+
+
+def keep_freed_memory(threshold: int = 1 << 30) -> None:
+    """Lets glibc keep blocks below `threshold` bytes that are freed: else each step asks the system for the same pages anew.
+
+    Where there is no glibc nothing happens.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return
+    mallopt(_MMAP_THRESHOLD, threshold)
+    mallopt(_TRIM_THRESHOLD, min(2 * threshold, 2**31 - 1))
 
 
 def _best_device() -> str:

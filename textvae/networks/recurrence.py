@@ -1,0 +1,69 @@
+"""An LSTM over sentences: torch's own where every row has words of its own, unrolled here where samples share them."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+State = tuple[Tensor, ...]  # (h, c), each (layers, N, H)
+
+
+class Recurrence:
+    """Runs a one-directional, batch-first LSTM over words (B,T,E) for N = S * B rows, all sentences of the first sample first.
+
+    `constant` (N,Z) is joined to every word's input; -> the last layer's states (N,T,H), and the state after them.
+    Where gradients are wanted matrix products are taken in `products` (None: in the type of the weights).
+    """
+
+    def __init__(self, products: torch.dtype | None = None) -> None:
+        self.products = products
+
+    def __call__(
+        self, lstm: nn.LSTM, words: Tensor, state: State, constant: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        rows, steps = state[0].shape[1], words.shape[1]
+        if rows > len(words) and not torch.is_grad_enabled():
+            return unrolled(lstm, words, state, constant)
+        inputs = words.repeat(rows // len(words), 1, 1)
+        if constant is not None:
+            inputs = torch.cat([inputs, constant[:, None].expand(-1, steps, -1)], dim=-1)
+        rounded = torch.is_grad_enabled() and self.products not in (None, words.dtype)
+        with torch.autocast(words.device.type, self.products, enabled=rounded):
+            states, state = lstm(inputs, (state[0], state[1]))
+        return states.to(words.dtype), tuple(part.to(words.dtype) for part in state)
+
+
+def unrolled(
+    lstm: nn.LSTM, words: Tensor, state: State, constant: Tensor | None = None
+) -> tuple[Tensor, State]:
+    """The same without gradients: the words' products are taken once for all samples, those of `constant` once a row."""
+    inputs, last = words.transpose(0, 1), []  # (T,B,E)
+    for layer in range(lstm.num_layers):
+        w_in, w_state, b_in, b_state = (
+            getattr(lstm, f"{name}_l{layer}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        )
+        h, c = state[0][layer], state[1][layer]
+        fixed = (b_in + b_state).expand(len(h), -1)
+        size = inputs.shape[-1]
+        if constant is not None and layer == 0:
+            fixed = fixed + constant @ w_in[:, size:].T
+        inputs, c = _unroll(F.linear(inputs, w_in[:, :size]), fixed, w_state, h, c)
+        last.append((inputs[-1], c))
+    h_last, c_last = (torch.stack(parts) for parts in zip(*last, strict=True))
+    return inputs.transpose(0, 1), (h_last, c_last)
+
+
+def _unroll(words: Tensor, fixed: Tensor, weight: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """i, f, g, o = words_t + fixed + h W^T; c = s(f) c + s(i) tanh(g); h = s(o) tanh(c) (Hochreiter & Schmidhuber 1997).
+
+    words (T,B,4H), fixed (N,4H), weight (4H,H), h and c (N,H) -> the states (T,N,H) and the last c (N,H).
+    """
+    states, size = h.new_empty(len(words), *h.shape), h.shape[1]
+    gates = torch.empty_like(fixed)
+    for t, word in enumerate(words):
+        torch.addmm(fixed, h, weight.T, out=gates)
+        gates.view(-1, *word.shape).add_(word)
+        i, f, g, o = gates.chunk(4, dim=1)
+        gates[:, : 2 * size].sigmoid_()
+        c = torch.addcmul(f.mul(c), i, g.tanh_())
+        h = torch.mul(o.sigmoid_(), c.tanh(), out=states[t])
+    return states, c
