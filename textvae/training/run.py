@@ -17,6 +17,7 @@ from textvae.registry import construct
 from textvae.training.checkpoint import RunFolder
 from textvae.training.compute import build_compute
 from textvae.training.descent import Descent
+from textvae.training.environment import environment
 from textvae.training.files import write_json
 from textvae.training.interruption import stop_signals
 from textvae.training.measurement import (
@@ -78,6 +79,7 @@ def _run(config: Config, folder: RunFolder, console: Console, resume: bool) -> d
             work.vae.model, work.test.in_order(), work.evaluation, config["seed"], console.progress
         )
         summary["corpus"] = dict(work.evaluation.facts)
+        summary["environment"] = environment(work.trainer.device)
         tracker.summary(summary)
         write_json(folder.summary, summary)
         say_verdict(summary["test"], work.evaluation.facts, console.say)
