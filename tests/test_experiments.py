@@ -17,7 +17,6 @@ CONF = config_directory()
 EXPERIMENTS = sorted(
     str(path.relative_to(CONF / "experiment").with_suffix(""))
     for path in (CONF / "experiment").rglob("*.yaml")
-    if path.stem != "small"  # what others share, not an experiment
 )
 SIZES = {
     "encoder": {"embedding": 6, "hidden": 6},
