@@ -1,5 +1,6 @@
 """Hydra at the edge: from overrides to a plain dict, and from its errors to ours."""
 
+import hashlib
 import os
 import re
 import sys
@@ -17,12 +18,11 @@ from textvae.errors import ConfigError
 Task = Callable[[dict[str, Any]], Any]
 
 
-def folder_name(overrides: str) -> str:
+def folder_name(overrides: str, longest: int = 150) -> str:
     """A folder's name from overrides: neither `=` nor `,` nor `/`, which later overrides could not quote."""
-    return (
-        re.sub(r"[^A-Za-z0-9._-]+", "_", overrides.replace("=", "-").replace(",", "+").replace("+", "__"))
-        or "run"
-    )
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", overrides.replace("=", "-").replace(",", "__")) or "run"
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return name if len(name) <= longest else f"{name[: longest - 9]}-{digest}"
 
 
 def run(verb: str, overrides: Sequence[str], task: Task) -> None:

@@ -1,5 +1,6 @@
 """textvae train: a run, a multirun, or one that goes on."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +21,16 @@ RESUMABLE = ("train", "eval", "tracker")
 
 
 def main(overrides: Sequence[str]) -> None:
-    compose.run("train", overrides, train)
+    compose.run("train", with_sweep_folder(overrides), train)
+
+
+def with_sweep_folder(overrides: Sequence[str]) -> list[str]:
+    """A multirun's jobs all lie in one folder, which the same command names the same way again."""
+    if not {"-m", "--multirun"} & set(overrides) or any(item.startswith("sweep_dir=") for item in overrides):
+        return list(overrides)
+    settings = [item.removeprefix("experiment=") for item in overrides if item.startswith("experiment=")]
+    digest = hashlib.sha256("\n".join(sorted(overrides)).encode()).hexdigest()[:8]
+    return [*overrides, f"sweep_dir=sweeps/{compose.folder_name(''.join(settings) or 'train')}-{digest}"]
 
 
 def train(config: dict[str, Any]) -> None:
