@@ -74,6 +74,7 @@ def says_one_line(done: subprocess.CompletedProcess[str], *parts: str) -> None:
     """An error of the user: one line, what and where, no traceback, a status that is not 0."""
     assert done.returncode != 0
     assert "Traceback" not in done.stderr + done.stdout
+    assert "Error executing job" not in done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("textvae: ")]
     assert len(lines) == 1 and done.stderr.splitlines()[-1] == lines[0], done.stderr
     for part in parts:

@@ -31,7 +31,8 @@ def test_a_failing_job_stops_no_other_and_shows_in_the_exit_status(sweep):
     folder, done = sweep
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
-    assert "total is -1" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("textvae: 1 of the jobs failed: ")
+    assert "total is -1" in done.stderr.splitlines()[-1]
     finished = sorted(path.parent.name for path in folder.glob("*/summary.json"))
     assert len(finished) == 2
     assert not any("=" in name or "," in name for name in finished)
@@ -42,6 +43,9 @@ def test_every_job_is_a_run_of_its_own_in_the_sweeps_group(sweep):
     runs = [run for path in folder.glob("*/summary.json") for run in read_runs(path.parent)]
     assert len({run.id for run in runs}) == len(runs) == 2
     assert {run.group for run in runs} == {"mine"}
+    unfinished = [path for path in folder.iterdir() if path.is_dir() and not (path / "summary.json").exists()]
+    (failed,) = [run for path in unfinished for run in read_runs(path)]
+    assert failed.exit_code == 1 and failed.group == "mine" and "total is -1" in failed.summary["failure"]
     assert {run.config["rate"]["total"] for run in runs} == {0.5, 1}
     assert all("rate.total" in run.name for run in runs)
     assert all(run.exit_code == 0 for run in runs)

@@ -268,8 +268,13 @@ def test_a_run_that_failed_for_another_reason_keeps_its_own_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    Wandb(project="test", directory=tmp_path).finish(failed=True, reason="the loss is nan")
+    Wandb(project="test", directory=tmp_path, group="sweep").finish(failed=True, reason="the loss is nan")
     assert "wandb does not start" in caplog.text
+
+
+def test_a_run_that_failed_before_its_first_row_is_recorded_in_a_group_only(tmp_path: Path) -> None:
+    Wandb(project="test", directory=tmp_path / "alone").finish(failed=True, reason="no data")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_directory_that_cannot_be_made_is_an_error_not_another_directory(tmp_path: Path) -> None:

@@ -80,8 +80,12 @@ class Wandb:
         self._send(lambda run: run.summary.update(plain(values)))
 
     def finish(self, failed: bool = False, reason: str = "") -> None:
-        """Waits for an upload. A failed run has exit code 1, and the reason in its summary."""
-        if self._finished or self._broken or (self._run is None and not failed):
+        """Waits for an upload. A failed run has exit code 1, and the reason in its summary.
+
+        One that failed before its first row is recorded where it belongs to a group, in which it would be missed.
+        """
+        missed = failed and self._about["group"] is not None
+        if self._finished or self._broken or (self._run is None and not missed):
             return
         try:
             if failed:
