@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 UNDERFLOW = 1e-30  # below it a probability in float32 has lost digits: its logarithm is taken another way
 
@@ -24,13 +25,9 @@ class CrossEntropy:
         if torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad):
             return _TokenLogProb.apply(hidden, weight, targets, self.products or hidden.dtype, self.chunk)
         parts = zip(hidden.split(self.chunk), targets.split(self.chunk), strict=True)
-        return torch.cat([_log_softmax_at(part @ weight.T, target) for part, target in parts])
-
-
-def _log_softmax_at(logits: Tensor, targets: Tensor) -> Tensor:
-    highest = logits.amax(1, keepdim=True)
-    chosen = (logits.gather(1, targets[:, None]) - highest)[:, 0]
-    return chosen - logits.sub_(highest).exp_().sum(1).log_()
+        return -torch.cat(
+            [F.cross_entropy(part @ weight.T, target, reduction="none") for part, target in parts]
+        )
 
 
 class _TokenLogProb(torch.autograd.Function):
