@@ -92,6 +92,7 @@ def test_he2019_is_the_published_network():
         "hidden": 256,
         "layers": 1,
         "bidirectional": False,
+        "pooling": "last",
     }
     decoder = config["decoder"]
     assert (decoder["z_into"], decoder["dropout_in"], decoder["dropout_out"]) == (

@@ -39,7 +39,7 @@ class Joint:
         """The loss of one pass, after the step down its gradient."""
         loss = self.objective(self.model(batch), step)
         norm = self.descent.descend(loss.total, update, norm_over)
-        return loss._replace(logs=loss.logs | {"gradient_norm": norm})
+        return loss._replace(logs=loss.logs | {"gradient_norm": norm, **self.model.gauges()})
 
     def epoch_end(self, metrics: Mapping[str, Any]) -> None:
         return None

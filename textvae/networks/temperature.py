@@ -1,0 +1,39 @@
+"""The temperature of the output layer: logits / tau."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Fixed(nn.Module):
+    """logits / tau. A high tau makes the decoder deaf to its states, as a large variance does one of images."""
+
+    def __init__(self, start: float) -> None:
+        super().__init__()
+        if not 0 < start < torch.inf:
+            raise ValueError(f"temperature is {start}, must be above 0 and finite")
+        self.start = start
+
+    def tau(self) -> Tensor:
+        return torch.tensor(self.start)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """What the output layer W reads: W (h / tau) are its logits over tau."""
+        return states if self.start == 1 else states / self.start
+
+
+class Learned(Fixed):
+    """logits / tau, tau = start * exp(s), s learned from about 0: text's analogue of a learned decoder variance.
+
+    Such a variance is the larger the worse the decoder predicts, and the larger it is the weaker is what the
+    likelihood asks of q(z|x) (Lucas et al. 2019, arXiv 1911.02469): watch it in the log.
+    """
+
+    def __init__(self, start: float) -> None:
+        super().__init__(start)
+        self.log_ratio = nn.Parameter(torch.zeros(()))
+
+    def tau(self) -> Tensor:
+        return self.start * self.log_ratio.exp()
+
+    def forward(self, states: Tensor) -> Tensor:
+        return states / self.tau()
