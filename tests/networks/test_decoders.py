@@ -8,6 +8,7 @@ import torch
 from textvae.data.specials import SPECIALS
 from textvae.networks.decoders import DECODERS
 from textvae.networks.shortcut import GatedShortcutDecoder, ShortcutDecoder
+from textvae.networks.temperature import Learned
 
 V, Z, UNK = 17, 3, 3
 LIMITED = {
@@ -96,11 +97,26 @@ def test_temperature_divides_the_logits(name, learn):
     assert hot.gauges()["temperature"].item() == pytest.approx(2.5)
 
 
+def test_learned_temperature_is_steady_under_sgd_at_rate_one():
+    """It settles near the tau that fits given logits: those of standard deviation 3 that are twice too large."""
+    torch.manual_seed(0)
+    true = 3 * torch.randn(22 * 32, 50)
+    words = torch.distributions.Categorical(logits=true).sample()
+    temperature, taus = Learned(1.0), []
+    for _ in range(400):
+        loss = torch.nn.functional.cross_entropy(temperature(2 * true), words, reduction="sum") / 32
+        (gradient,) = torch.autograd.grad(loss, [temperature.s])
+        with torch.no_grad():
+            temperature.s -= gradient
+        taus.append(temperature.tau().item())
+    assert all(0.9 < tau < 2.5 for tau in taus) and taus[-1] == pytest.approx(2.0, abs=0.2)
+
+
 def test_learned_temperature_follows_its_gradient():
     model, inputs, z = decoder("lstm", temperature=2.0, learn_temperature=True), sentences(), draws()
     logits = model.output(model.hidden(inputs, z))
-    (gradient,) = torch.autograd.grad(logits.square().sum(), [model.temperature.log_ratio])
-    torch.testing.assert_close(gradient, -2 * logits.square().sum())
+    (gradient,) = torch.autograd.grad(logits.square().sum(), [model.temperature.s])
+    torch.testing.assert_close(gradient, -2 * 0.05 * logits.square().sum())
 
 
 @pytest.mark.parametrize("kind", SHORTCUTS)

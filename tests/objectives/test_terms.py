@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from torch.distributions import Independent, Normal
+from torch.distributions import Independent, MultivariateNormal, Normal
 
 from tests.tiny import VOCABULARY, tiny_batch, tiny_model, tiny_objective
 from textvae.errors import ConfigError
@@ -95,6 +95,22 @@ def test_information_is_that_of_the_densities_written_out():
     torch.testing.assert_close(MutualInformation(weight=0.5)(output), -0.5 * expected)
 
 
+def test_total_correlation_counts_what_dimensions_tell_of_each_other():
+    torch.manual_seed(0)
+    corners = 100.0 * torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=torch.float64)
+    assert TotalCorrelation()(output_of(gaussian(corners))).item() == pytest.approx(0.0, abs=1e-9)
+    line = 100.0 * torch.arange(4, dtype=torch.float64)[:, None].expand(4, 3)
+    assert TotalCorrelation(0.5)(output_of(gaussian(line))).item() == pytest.approx(0.5 * 2 * math.log(4))
+    same = torch.ones(4, 3, dtype=torch.float64)
+    assert TotalCorrelation()(output_of(gaussian(same))).item() == pytest.approx(0.0, abs=1e-9)
+
+
+def test_total_correlation_refuses_a_posterior_that_does_not_factorise():
+    q = MultivariateNormal(torch.zeros(4, 2), torch.eye(2))
+    with pytest.raises(ConfigError, match="factorises"):
+        TotalCorrelation()(output_of(q))
+
+
 MEANS = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [1.0, 2.0], [-1.0, -2.0]])
 
 
@@ -112,7 +128,9 @@ def test_centred_mu_forcing_sees_the_spread_of_the_means_alone(shift):
     assert CentredMuForcing(margin=1.0)(output) == 0
 
 
-@pytest.mark.parametrize("term", [MaximumMeanDiscrepancy(), MutualInformation(), CentredMuForcing(3.0)])
+@pytest.mark.parametrize(
+    "term", [MaximumMeanDiscrepancy(), MutualInformation(), TotalCorrelation(), CentredMuForcing(3.0)]
+)
 def test_one_sentence_alone_is_charged_nothing(term):
     loc = torch.ones(1, 3, requires_grad=True)
     value = term(output_of(gaussian(loc)))
@@ -126,6 +144,7 @@ def test_one_sentence_alone_is_charged_nothing(term):
         {"bag_of_words": {}},
         {"mmd": {}},
         {"mutual_information": {}},
+        {"total_correlation": {}},
         {"mu_forcing": {"margin": 50.0}},
         {"mu_forcing_centred": {"margin": 50.0}},
     ],

@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Independent
 
+from textvae.errors import ConfigError
 from textvae.latents.divergence import pairwise_log_prob
 from textvae.model import Output
 from textvae.objectives.controllers import MinimumRate
@@ -101,6 +103,27 @@ class MutualInformation(Weighted):
         return (mixture - log_q.diagonal()).mean()
 
 
+class TotalCorrelation(Weighted):
+    """weight * mean_n [log q(z_n) - sum_j log q(z_nj)], q(z) the batch's mixture of posteriors: 0 where the z_j are independent.
+
+    beta-TC-VAE (Chen et al. 2018, arXiv 1802.04942): this part of the KL at beta in all is weight = beta - 1 beside
+    schedule.beta = 1. Its estimate by weighted minibatches differs from this one by a constant alone. At most (Z - 1) ln B.
+    ConfigError where q does not factorise over the dimensions of z.
+    """
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__(weight)
+
+    def value(self, output: Output) -> Tensor:
+        q = output.posterior
+        if not isinstance(q, Independent) or q.base_dist.event_shape:
+            raise ConfigError(f"total_correlation needs a q(z|x) that factorises over z, this is {q}")
+        log_q = q.base_dist.log_prob(output.z[:, :, None])  # (S,B,B,Z): draw n under posterior m
+        constant = math.log(log_q.shape[2])
+        joint = log_q.sum(-1).logsumexp(2) - constant
+        return (joint - (log_q.logsumexp(2) - constant).sum(-1)).mean()
+
+
 class MuForcing(Weighted):
     """weight * max(0, margin - mean_b |mu_b|^2 / 2), mu_b the mean of q(z|x_b), margin in nats.
 
@@ -136,6 +159,7 @@ TERMS: dict[str, Callable[..., nn.Module]] = {
     "bag_of_words": BagOfWords,
     "mmd": MaximumMeanDiscrepancy,
     "mutual_information": MutualInformation,
+    "total_correlation": TotalCorrelation,
     "minimum_rate": MinimumRate,
     "mu_forcing": MuForcing,
     "mu_forcing_centred": CentredMuForcing,
