@@ -8,6 +8,7 @@ from torch.distributions import Independent, MultivariateNormal, Normal
 
 from tests.tiny import VOCABULARY, tiny_batch, tiny_model, tiny_objective
 from textvae.errors import ConfigError
+from textvae.latents.divergence import pairwise_log_prob
 from textvae.model import Output
 from textvae.objectives.terms import (
     BagOfWords,
@@ -15,6 +16,7 @@ from textvae.objectives.terms import (
     MaximumMeanDiscrepancy,
     MuForcing,
     MutualInformation,
+    TotalCorrelation,
 )
 from textvae.training.descent import Descent
 from textvae.training.optimizers import sgd
@@ -89,9 +91,11 @@ def test_information_of_equal_posteriors_is_zero():
 
 def test_information_is_that_of_the_densities_written_out():
     torch.manual_seed(0)
-    output = output_of(gaussian(torch.randn(5, 3, dtype=torch.float64), 0.7))
-    log_q = output.posterior.log_prob(output.z[0][:, None])
-    expected = (log_q.diagonal() - log_q.logsumexp(1) + math.log(5)).mean()
+    output = output_of(gaussian(torch.randn(5, 3, dtype=torch.float64), 0.7), samples=2)
+    expected = 0.0
+    for z in output.z:
+        log_q = pairwise_log_prob(output.posterior, z)
+        expected += (log_q.diagonal() - log_q.logsumexp(1) + math.log(5)).mean() / 2
     torch.testing.assert_close(MutualInformation(weight=0.5)(output), -0.5 * expected)
 
 
@@ -180,3 +184,14 @@ def test_settings_out_of_range(name, settings, says):
 def test_a_model_without_z_has_no_bag_of_words():
     with pytest.raises(ConfigError, match="needs a z"):
         tiny_objective(latent={"name": "none"}, terms={"bag_of_words": {}})
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [{"mmd": {}}, {"mutual_information": {}}, {"total_correlation": {}}, {"minimum_rate": {"target": 1.0}}],
+)
+def test_a_model_without_z_has_nothing_to_charge(terms):
+    model = tiny_model(encoder={"name": "none"}, latent={"name": "none"})
+    objective, output = tiny_objective(latent={"name": "none"}, terms=terms), model(tiny_batch())
+    (name,) = terms
+    assert float(objective(output, 0).logs[f"term_{name}"]) == pytest.approx(0.0, abs=1e-12)

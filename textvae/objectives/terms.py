@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.distributions import Independent
 
 from textvae.errors import ConfigError
-from textvae.latents.divergence import pairwise_log_prob
 from textvae.model import Output
 from textvae.objectives.controllers import MinimumRate
 
@@ -76,7 +75,7 @@ class MaximumMeanDiscrepancy(Weighted):
 
     def _kernel(self, a: Tensor, b: Tensor) -> Tensor:
         squares = (a[:, None] - b).square().sum(-1)
-        return torch.exp(-squares / (2 * a.shape[1] * self.bandwidth))
+        return torch.exp(-squares / (2 * max(a.shape[1], 1) * self.bandwidth))
 
     def _within(self, a: Tensor) -> Tensor:
         """The mean over pairs of different draws; k(a, a) = 1."""
@@ -95,12 +94,9 @@ class MutualInformation(Weighted):
         super().__init__(weight)
 
     def value(self, output: Output) -> Tensor:
-        return torch.stack([self._of_draw(output, z) for z in output.z]).mean()
-
-    def _of_draw(self, output: Output, z: Tensor) -> Tensor:
-        log_q = pairwise_log_prob(output.posterior, z).to(z.dtype)
-        mixture = log_q.logsumexp(1) - math.log(len(z))
-        return (mixture - log_q.diagonal()).mean()
+        log_q = output.posterior.log_prob(output.z[:, :, None])  # (S,B,B): draw n under posterior m
+        mixture = log_q.logsumexp(2) - math.log(log_q.shape[2])
+        return (mixture - log_q.diagonal(dim1=1, dim2=2)).mean()
 
 
 class TotalCorrelation(Weighted):
