@@ -13,7 +13,8 @@ from textvae.latents.divergence import kl_groups
 from textvae.latents.heads import HEADS, Head
 from textvae.latents.priors import PRIORS
 from textvae.networks.cross_entropy import CrossEntropy
-from textvae.networks.decoder import DECODERS, Decoder
+from textvae.networks.decoder import Decoder
+from textvae.networks.decoders import DECODERS
 from textvae.networks.encoder import ENCODERS, Encoder
 from textvae.networks.initialisation import INITIALISATIONS
 from textvae.registry import construct
@@ -64,6 +65,10 @@ class SentenceVAE(nn.Module):
         return Output(
             posterior, prior, z, self.log_likelihood(batch, z), kl_groups(posterior, prior, z), batch
         )
+
+    def gauges(self) -> dict[str, Tensor]:
+        """What a log of training should show of the model's parts beside its losses."""
+        return self.decoder.gauges()
 
     def inference_parameters(self) -> Iterator[nn.Parameter]:
         """Those of q(z|x): what aggressive training updates alone."""
