@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
+Shape = torch.Size | list[int] | tuple[int, ...]  # of the draws, as torch's distributions take it
+
 
 def concatenate(parts: Sequence[Distribution]) -> Distribution:
     """Distributions of one family, batch shapes (B_i,) -> one of batch shape (sum of B_i,)."""
