@@ -11,6 +11,11 @@ class Encoder(nn.Module):
     """ids (B,T+1) `<s> w1 .. wn </s>` and their lengths (B,) -> (B, size)."""
 
     size: int
+    embedding_size: int
+
+    def read(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        """The same from embedded words (B,T+1,E) on."""
+        raise NotImplementedError
 
 
 class LSTMEncoder(Encoder):
@@ -34,24 +39,26 @@ class LSTMEncoder(Encoder):
                 raise ValueError(f"{name} is {value}, must be at least 1")
         self.embedding = nn.Embedding(vocabulary, embedding)
         self.lstm = nn.LSTM(embedding, hidden, layers, batch_first=True, bidirectional=bidirectional)
-        self.size = hidden * (2 if bidirectional else 1)
+        self.size, self.embedding_size = hidden * (2 if bidirectional else 1), embedding
         self.recurrence = Recurrence()
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        embedded = self.embedding(ids)
+        return self.read(self.embedding(ids), lengths)
+
+    def read(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         if self.lstm.bidirectional:
             packed = pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
             last = self.lstm(packed)[1][0]  # (layers * 2, B, H)
             return torch.cat([last[-2], last[-1]], dim=-1)
-        zeros = embedded.new_zeros(self.lstm.num_layers, len(ids), self.lstm.hidden_size)
+        zeros = embedded.new_zeros(self.lstm.num_layers, len(embedded), self.lstm.hidden_size)
         states, _ = self.recurrence(self.lstm, embedded, (zeros, zeros))  # (B,T+1,H)
-        return states[torch.arange(len(ids), device=ids.device), lengths - 1]
+        return states[torch.arange(len(embedded), device=embedded.device), lengths - 1]
 
 
 class NoEncoder(Encoder):
     """The encoder of a model without z: a vector of size 0."""
 
-    size = 0
+    size = embedding_size = 0
     nothing: Tensor
 
     def __init__(self) -> None:

@@ -1,0 +1,58 @@
+"""Every legal pair of posterior and prior, once; all others are refused."""
+
+from typing import Any, NamedTuple
+
+from tests.tiny import tiny_model
+from textvae.model import SentenceVAE
+
+LABELS = 3
+SIZES: dict[str, dict[str, Any]] = {
+    "gaussian": {"size": 3},
+    "batch_norm": {"size": 3},
+    "delta": {"size": 3},
+    "von_mises_fisher": {"size": 3, "kappa": 4.0},
+    "von_mises_fisher_learned": {"size": 3, "kappa": 4.0},
+    "none": {},
+    "standard_normal": {},
+    "mixture": {"components": 4},
+    "vamp": {"components": 3, "length": 2},
+    "conditional": {"labels": LABELS},
+    "uniform_sphere": {},
+}
+
+
+class Family(NamedTuple):
+    """Names of a posterior head and a prior, and how their KL is had."""
+
+    latent: str
+    prior: str
+    kl: str
+
+    @property
+    def sections(self) -> dict[str, dict[str, Any]]:
+        return {
+            kind: {"name": name, **SIZES[name]}
+            for kind, name in zip(("latent", "prior"), self[:2], strict=True)
+        }
+
+    def model(self, seed: int = 0) -> SentenceVAE:
+        without_z = {"encoder": {"name": "none"}} if self.latent == "none" else {}
+        return tiny_model(seed, **self.sections, **without_z)
+
+
+FAMILIES = [
+    Family("gaussian", "standard_normal", "exact per dimension"),
+    Family("gaussian", "mixture", "sampled"),
+    Family("gaussian", "vamp", "sampled"),
+    Family("gaussian", "conditional", "exact per dimension"),
+    Family("batch_norm", "standard_normal", "exact per dimension"),
+    Family("batch_norm", "mixture", "sampled"),
+    Family("batch_norm", "conditional", "exact per dimension"),
+    Family("delta", "standard_normal", "exact per dimension"),
+    Family("delta", "mixture", "sampled"),
+    Family("delta", "vamp", "sampled"),
+    Family("delta", "conditional", "exact per dimension"),
+    Family("von_mises_fisher", "uniform_sphere", "exact"),
+    Family("von_mises_fisher_learned", "uniform_sphere", "exact"),
+    Family("none", "standard_normal", "exact per dimension"),
+]
