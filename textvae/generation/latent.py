@@ -9,8 +9,8 @@ from torch.distributions import Distribution
 
 
 def representative(q: Distribution) -> Tensor:
-    """The point (B,Z) that stands for each posterior: its mean."""
-    return q.mean
+    """The point (B,Z) that stands for each posterior: its mode, which of a Gaussian is its mean."""
+    return q.mode
 
 
 class Path(Protocol):
