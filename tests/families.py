@@ -12,12 +12,14 @@ SIZES: dict[str, dict[str, Any]] = {
     "delta": {"size": 3},
     "von_mises_fisher": {"size": 3, "kappa": 4.0},
     "von_mises_fisher_learned": {"size": 3, "kappa": 4.0},
+    "quantised": {"size": 4, "slots": 2, "codes": 5},
     "none": {},
     "standard_normal": {},
     "mixture": {"components": 4},
     "vamp": {"components": 3, "length": 2},
     "conditional": {"labels": LABELS},
     "uniform_sphere": {},
+    "uniform_codes": {},
 }
 
 
@@ -54,5 +56,6 @@ FAMILIES = [
     Family("delta", "conditional", "exact per dimension"),
     Family("von_mises_fisher", "uniform_sphere", "exact"),
     Family("von_mises_fisher_learned", "uniform_sphere", "exact"),
+    Family("quantised", "uniform_codes", "exact"),
     Family("none", "standard_normal", "exact per dimension"),
 ]

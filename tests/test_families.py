@@ -17,6 +17,7 @@ from textvae.evaluation.evaluator import evaluate
 from textvae.evaluation.likelihood import importance_weighted_log_prob, log_weights
 from textvae.generation.sentences import SentenceSpace
 from textvae.latents.divergence import kl_groups, kl_kind
+from textvae.latents.heads import SPHERE
 from textvae.latents.posteriors import HEADS
 from textvae.latents.priors import PRIORS
 from textvae.model import build_model
@@ -143,7 +144,8 @@ def test_it_samples_and_interpolates(family):
     path = space.interpolate(*ends, steps=5)
     assert len(path) == 5
     assert [path[0], path[-1]] == space.reconstruct(ends)
-    if model.head.space == "the unit sphere":
+    assert path == space.interpolate(*ends, steps=5, path=model.head.path)
+    if model.head.space == SPHERE:
         assert_on_the_sphere(draws)
         assert_on_the_sphere(space.points(ends))
 

@@ -54,7 +54,7 @@ class SentenceVAE(nn.Module):
 
     def prior(self, batch: Batch | None = None) -> Distribution:
         """p(z), or p(z|label) where the prior is conditional and the batch has labels."""
-        return self.prior_module(None if batch is None else batch.labels, self.posterior_of_embeddings)
+        return self.prior_module(None if batch is None else batch.labels, self)
 
     def log_likelihood(self, batch: Batch, z: Tensor) -> Tensor:
         """log p(x|z), z (S,B,Z) -> (S,B), nats a sentence with its end; padding counts nothing."""

@@ -1,21 +1,25 @@
 """From the encoder's vector h (B,H) to the posterior q(z|x), batch shape (B,), event shape (Z,)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
-EUCLIDEAN, SPHERE, NOWHERE = "R^Z", "the unit sphere", "no space (Z = 0)"
+EUCLIDEAN, SPHERE, CODES, NOWHERE = "R^Z", "the unit sphere", "a codebook", "no space (Z = 0)"
 
 
 class Head(nn.Module):
     """h (B,H) -> q(z|x), event shape (size,).
 
-    `space` is where z lies, which the prior must cover, and `path` the natural way from one z to another.
+    `space` is where z lies, which the prior must cover, and `path` the natural way from one z to another, by
+    name or with its settings.
     `joint`: in training a sentence's posterior depends on the others of its batch.
     """
 
     size: int
     space = EUCLIDEAN
-    path = "linear"
+    path: str | Mapping[str, Any] = "linear"
     joint = False
 
 

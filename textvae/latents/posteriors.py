@@ -1,5 +1,6 @@
 """The posterior heads by name."""
 
+from textvae.latents.codes import Quantised
 from textvae.latents.committed import BatchNormHead, DeltaHead
 from textvae.latents.heads import GaussianHead, Head, NoLatent
 from textvae.latents.spherical import FixedConcentration, LearnedConcentration
@@ -10,5 +11,6 @@ HEADS: dict[str, type[Head]] = {
     "delta": DeltaHead,
     "von_mises_fisher": FixedConcentration,
     "von_mises_fisher_learned": LearnedConcentration,
+    "quantised": Quantised,
     "none": NoLatent,
 }

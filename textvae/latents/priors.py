@@ -2,29 +2,37 @@
 
 import math
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from textvae.errors import DataError
-from textvae.latents.heads import EUCLIDEAN, NOWHERE, SPHERE, Head, gaussian
+from textvae.latents.codes import Quantised, UniformOverCodes
+from textvae.latents.heads import CODES, EUCLIDEAN, NOWHERE, SPHERE, Head, gaussian
 from textvae.latents.mixtures import GaussianMixture
 from textvae.latents.spheres import UniformOnSphere
 
-# Embeddings (K,L,E) of K texts of L words -> q(z|text), batch shape (K,).
-PosteriorOf = Callable[[Tensor], Distribution]
+
+class Inference(Protocol):
+    """What a prior may ask of the model that it belongs to."""
+
+    head: Head
+
+    def posterior_of_embeddings(self, embedded: Tensor) -> Distribution:
+        """q(z|text) of texts given as vectors in the place of embedded words (K,L,E), batch shape (K,)."""
 
 
 class Prior(nn.Module):
-    """(labels (B,) or None, what the model's encoder and head make of embeddings) -> p(z).
+    """(labels (B,) or None, the model's side of q(z|x)) -> p(z).
 
     `spaces` are those that its densities are of.
     """
 
     spaces: tuple[str, ...] = (EUCLIDEAN,)
 
-    def forward(self, labels: Tensor | None, posterior_of: PosteriorOf) -> Distribution:
+    def forward(self, labels: Tensor | None, inference: Inference) -> Distribution:
         raise NotImplementedError
 
     def objection(self, head: Head) -> str | None:
@@ -44,7 +52,7 @@ class StandardNormal(Prior):
         super().__init__()
         self.register_buffer("mean", torch.zeros(size), persistent=False)
 
-    def forward(self, labels: Tensor | None, posterior_of: PosteriorOf) -> Distribution:
+    def forward(self, labels: Tensor | None, inference: Inference) -> Distribution:
         return gaussian(self.mean, torch.ones_like(self.mean))
 
 
@@ -58,8 +66,23 @@ class UniformSphere(Prior):
         super().__init__()
         self.register_buffer("centre", torch.zeros(size), persistent=False)
 
-    def forward(self, labels: Tensor | None, posterior_of: PosteriorOf) -> Distribution:
+    def forward(self, labels: Tensor | None, inference: Inference) -> Distribution:
         return UniformOnSphere(self.centre, validate_args=False)
+
+
+class UniformCodes(Prior):
+    """p(z) = K^-M for each of the points of the posterior's codebooks."""
+
+    spaces = (CODES,)
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def forward(self, labels: Tensor | None, inference: Inference) -> Distribution:
+        head = inference.head
+        if not isinstance(head, Quantised):
+            raise TypeError(f"uniform codes need a quantised head, not {type(head).__name__}")
+        return UniformOverCodes(head.codebooks, validate_args=False)
 
 
 class Mixture(Prior):
@@ -81,7 +104,7 @@ class Mixture(Prior):
         self.logvar = nn.Parameter(torch.zeros(components, size))
         self.logits = nn.Parameter(torch.zeros(components))
 
-    def forward(self, labels: Tensor | None, posterior_of: PosteriorOf) -> Distribution:
+    def forward(self, labels: Tensor | None, inference: Inference) -> Distribution:
         scale = (0.5 * self.logvar).exp()
         return GaussianMixture(self.logits, self.start + self.move, scale, validate_args=False)
 
@@ -102,9 +125,9 @@ class Vamp(Prior):
         self.length = length
         self.inputs = nn.Embedding(components * length, embedding)  # starts as the words' embeddings do
 
-    def forward(self, labels: Tensor | None, posterior_of: PosteriorOf) -> Distribution:
+    def forward(self, labels: Tensor | None, inference: Inference) -> Distribution:
         texts = self.inputs.weight.unflatten(0, (-1, self.length))
-        posterior = posterior_of(texts)
+        posterior = inference.posterior_of_embeddings(texts)
         loc, scale = posterior.mean, posterior.stddev
         return GaussianMixture(loc.new_zeros(len(loc)), loc, scale, validate_args=False)
 
@@ -126,7 +149,7 @@ class Conditional(Prior):
         self.mean = nn.Parameter(torch.zeros(labels, size))
         self.logvar = nn.Parameter(torch.zeros(labels, size))
 
-    def forward(self, labels: Tensor | None, posterior_of: PosteriorOf) -> Distribution:
+    def forward(self, labels: Tensor | None, inference: Inference) -> Distribution:
         scale = (0.5 * self.logvar).exp()
         if labels is not None:
             self._check(labels)
@@ -154,4 +177,5 @@ PRIORS: dict[str, Callable[..., Prior]] = {
     "vamp": Vamp,
     "conditional": Conditional,
     "uniform_sphere": UniformSphere,
+    "uniform_codes": UniformCodes,
 }

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Beta, Distribution, constraints, register_kl
 
 from textvae.latents.bessel import log_bessel
-from textvae.latents.distributions import Shape
+from textvae.latents.distributions import Shape, facts
 from textvae.latents.divergence import PairDensity, pair_density
 
 # Nodes of the quadrature for the gradient of the angle, and how many of its scales they cover.
@@ -194,6 +194,11 @@ def log_area(dimensions: int) -> float:
 def _kl_to_uniform(q: VonMisesFisher, p: UniformOnSphere) -> Tensor:
     """kappa A + log C_Z(kappa) + log area; the same for every mu."""
     return log_area(q.dimensions) - q.entropy()
+
+
+@facts.register
+def _(q: VonMisesFisher) -> dict[str, float]:
+    return {"kappa": float(q.concentration.double().mean())}
 
 
 @pair_density.register

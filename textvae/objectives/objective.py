@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from textvae.model import Output
+from textvae.objectives.commitment import Commitment
 from textvae.objectives.rates import RATES, Rate
 from textvae.objectives.schedules import SCHEDULES, Schedule
 from textvae.registry import construct
@@ -47,7 +48,7 @@ class Objective(nn.Module):
         return Loss(total, logs)
 
 
-TERMS: dict[str, Callable[..., nn.Module]] = {}
+TERMS: dict[str, Callable[..., nn.Module]] = {"commitment": Commitment}
 
 
 def build_objective(config: Mapping[str, Any], steps_per_epoch: int) -> Objective:
