@@ -55,7 +55,9 @@ class Spherical:
 class Codes:
     """Slot by slot: the t-th part of the `slots` equal parts of z are those of b, the rest those of a."""
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int = 1) -> None:
+        if slots < 1:
+            raise ValueError(f"slots is {slots}, must be at least 1")
         self.slots = slots
 
     def __call__(self, a: Tensor, b: Tensor, steps: int) -> Tensor:
