@@ -6,20 +6,24 @@ from tests.tiny import tiny_model
 from textvae.model import SentenceVAE
 
 LABELS = 3
-SIZES: dict[str, dict[str, Any]] = {
+LATENTS: dict[str, dict[str, Any]] = {
     "gaussian": {"size": 3},
     "batch_norm": {"size": 3},
     "delta": {"size": 3},
     "von_mises_fisher": {"size": 3, "kappa": 4.0},
     "von_mises_fisher_learned": {"size": 3, "kappa": 4.0},
     "quantised": {"size": 4, "slots": 2, "codes": 5},
+    "hierarchical": {"size": 4},
     "none": {},
+}
+PRIORS: dict[str, dict[str, Any]] = {
     "standard_normal": {},
     "mixture": {"components": 4},
     "vamp": {"components": 3, "length": 2},
     "conditional": {"labels": LABELS},
     "uniform_sphere": {},
     "uniform_codes": {},
+    "hierarchical": {"hidden": 5},
 }
 
 
@@ -33,8 +37,8 @@ class Family(NamedTuple):
     @property
     def sections(self) -> dict[str, dict[str, Any]]:
         return {
-            kind: {"name": name, **SIZES[name]}
-            for kind, name in zip(("latent", "prior"), self[:2], strict=True)
+            "latent": {"name": self.latent, **LATENTS[self.latent]},
+            "prior": {"name": self.prior, **PRIORS[self.prior]},
         }
 
     def model(self, seed: int = 0) -> SentenceVAE:
@@ -57,5 +61,6 @@ FAMILIES = [
     Family("von_mises_fisher", "uniform_sphere", "exact"),
     Family("von_mises_fisher_learned", "uniform_sphere", "exact"),
     Family("quantised", "uniform_codes", "exact"),
+    Family("hierarchical", "hierarchical", "sampled"),
     Family("none", "standard_normal", "exact per dimension"),
 ]

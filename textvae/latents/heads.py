@@ -6,7 +6,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
-EUCLIDEAN, SPHERE, CODES, NOWHERE = "R^Z", "the unit sphere", "a codebook", "no space (Z = 0)"
+EUCLIDEAN, SPHERE, CODES = "R^Z", "the unit sphere", "a codebook"
+LAYERS, NOWHERE = "two layers", "no space (Z = 0)"
 
 
 class Head(nn.Module):
@@ -23,7 +24,7 @@ class Head(nn.Module):
     joint = False
 
 
-def gaussian(mu: Tensor, scale: Tensor) -> Distribution:
+def gaussian(mu: Tensor, scale: Tensor) -> Independent:
     """N(mu, diag scale^2), (B,Z) each."""
     return Independent(Normal(mu, scale, validate_args=False), 1, validate_args=False)
 

@@ -6,11 +6,12 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Distribution, Independent
 
 from textvae.errors import DataError
 from textvae.latents.codes import Quantised, UniformOverCodes
-from textvae.latents.heads import CODES, EUCLIDEAN, NOWHERE, SPHERE, Head, gaussian
+from textvae.latents.heads import CODES, EUCLIDEAN, LAYERS, NOWHERE, SPHERE, Head, gaussian
+from textvae.latents.layers import LayeredPrior
 from textvae.latents.mixtures import GaussianMixture
 from textvae.latents.spheres import UniformOnSphere
 
@@ -83,6 +84,33 @@ class UniformCodes(Prior):
         if not isinstance(head, Quantised):
             raise TypeError(f"uniform codes need a quantised head, not {type(head).__name__}")
         return UniformOverCodes(head.codebooks, validate_args=False)
+
+
+class Hierarchical(Prior):
+    """p(z1, z2) = N(z2; 0, I) N(z1; mu(z2), diag sigma(z2)^2), mu and log sigma^2 of a layer of `hidden` tanh units.
+
+    The KL is had for each layer, that of z1 at the samples of z2. Two layers as in Sonderby et al. 2016,
+    arXiv 1602.02282.
+    """
+
+    spaces = (LAYERS,)
+    centre: Tensor
+
+    def __init__(self, size: int, hidden: int = 64) -> None:
+        super().__init__()
+        check_count("hidden", hidden)
+        self.register_buffer("centre", torch.zeros(size // 2), persistent=False)
+        self.network = nn.Sequential(
+            nn.Linear(size // 2, hidden), nn.Tanh(), nn.Linear(hidden, 2 * (size // 2))
+        )
+
+    def forward(self, labels: Tensor | None, inference: Inference) -> Distribution:
+        return LayeredPrior(self.centre, self.below, validate_args=False)
+
+    def below(self, z2: Tensor) -> Independent:
+        """p(z1|z2)."""
+        mu, logvar = self.network(z2).chunk(2, -1)
+        return gaussian(mu, (0.5 * logvar).exp())
 
 
 class Mixture(Prior):
@@ -178,4 +206,5 @@ PRIORS: dict[str, Callable[..., Prior]] = {
     "conditional": Conditional,
     "uniform_sphere": UniformSphere,
     "uniform_codes": UniformCodes,
+    "hierarchical": Hierarchical,
 }
