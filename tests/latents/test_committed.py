@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
+from tests.tiny import tiny_batch, tiny_model
 from textvae.latents.committed import BatchNormHead, DeltaHead, log_roots
 from textvae.latents.divergence import kl_groups
 
@@ -22,6 +23,12 @@ def test_batch_norm_fixes_the_spread_of_the_means_and_bounds_the_kl():
     torch.testing.assert_close(q.mean.std(0, unbiased=False), torch.full((5,), 0.7), atol=1e-3, rtol=0)
     bound = (0.7**2 + head.shift.data**2).sum() / 2
     assert kl_to_standard(q).sum(-1).mean() >= bound * 0.999
+
+
+def test_the_bound_holds_from_a_start_of_tiny_weights_on():
+    model = tiny_model(latent={"name": "batch_norm", "size": 3}, initialisation={"name": "uniform"}).float()
+    kl = model(tiny_batch((5,) * 16)).kl.sum(-1).mean().item()
+    assert kl >= 3 * 0.6**2 / 2 * 0.98
 
 
 def test_the_published_bounds_of_batch_norm():

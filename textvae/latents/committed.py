@@ -10,6 +10,9 @@ from textvae.latents.heads import GaussianHead, gaussian
 
 # How near to its bounds sigma may come, as a part of the range of log sigma^2: keeps mu's square root off 0.
 MARGIN = 1e-3
+# Under the variance of the means, 1e-8 and less, of a model that starts as He et al. 2019 have it: with the usual
+# 1e-5 they would be scaled by a constant, not normalised, and collapse as without.
+EPSILON = 1e-14
 
 
 class BatchNormHead(GaussianHead):
@@ -27,7 +30,7 @@ class BatchNormHead(GaussianHead):
         if not 0 <= gamma < math.inf:
             raise ValueError(f"gamma is {gamma}, must be at least 0")
         self.gamma = gamma
-        self.statistics = nn.BatchNorm1d(size, affine=False)
+        self.statistics = nn.BatchNorm1d(size, eps=EPSILON, affine=False)
         self.shift = nn.Parameter(self.linear.weight.new_zeros(size))
 
     def forward(self, h: Tensor) -> Distribution:
