@@ -12,6 +12,11 @@ class Encoder(nn.Module):
     """ids (B,T+1) `<s> w1 .. wn </s>` and their lengths (B,) -> (B, size)."""
 
     size: int
+    embedding_size: int
+
+    def read(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        """The same from embedded words (B,T+1,E) on."""
+        raise NotImplementedError
 
 
 class LSTMEncoder(Encoder):
@@ -38,11 +43,13 @@ class LSTMEncoder(Encoder):
                 raise ValueError(f"{name} is {value}, must be at least 1")
         self.embedding = nn.Embedding(vocabulary, embedding)
         self.lstm = nn.LSTM(embedding, hidden, layers, batch_first=True, bidirectional=bidirectional)
-        self.size = hidden * (2 if bidirectional else 1)
+        self.size, self.embedding_size = hidden * (2 if bidirectional else 1), embedding
         self.recurrence, self.pool = Recurrence(), POOLINGS[pooling]
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        embedded = self.embedding(ids)
+        return self.read(self.embedding(ids), lengths)
+
+    def read(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         return self.pool(self._states(embedded, lengths), lengths, 1 + self.lstm.bidirectional)
 
     def _states(self, embedded: Tensor, lengths: Tensor) -> Tensor:
@@ -57,7 +64,7 @@ class LSTMEncoder(Encoder):
 class NoEncoder(Encoder):
     """The encoder of a model without z: a vector of size 0."""
 
-    size = 0
+    size = embedding_size = 0
     nothing: Tensor
 
     def __init__(self) -> None:

@@ -9,6 +9,7 @@ from torch.distributions import Independent
 
 from textvae.errors import ConfigError
 from textvae.model import Output
+from textvae.objectives.commitment import Commitment
 from textvae.objectives.controllers import MinimumRate
 
 
@@ -159,4 +160,5 @@ TERMS: dict[str, Callable[..., nn.Module]] = {
     "minimum_rate": MinimumRate,
     "mu_forcing": MuForcing,
     "mu_forcing_centred": CentredMuForcing,
+    "commitment": Commitment,
 }
