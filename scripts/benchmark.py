@@ -108,7 +108,10 @@ class Ours:
     def __init__(self, vocabulary: int, precision: str) -> None:
         torch.manual_seed(0)
         self.model = compute("cpu", precision).place(build_model(MODEL, vocabulary, unk=3))
-        self.objective, self.descent = build_objective(MODEL, 1000), Descent(self.model, sgd(), 5.0)
+        self.objective, self.descent = (
+            build_objective(MODEL, 1000, vocabulary, 32),
+            Descent(self.model, sgd(), 5.0),
+        )
         self.updater = Joint(self.model, self.objective, self.descent)
         self.aggressive = Aggressive(self.model, self.objective, self.descent, clip="own")
 

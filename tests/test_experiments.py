@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 import textvae
 from textvae.cli.compose import folder_name
 from textvae.cli.locations import config_directory
+from textvae.training.files import load_state
 from textvae.training.measurement import Console
 from textvae.training.run import resume_run, start_run
 
@@ -76,6 +77,22 @@ def test_experiment_runs_from_end_to_end(experiment, tmp_path):
     assert vae.log_prob(vae.sample(2), samples=2).shape == (2,)
 
 
+def test_what_steers_an_objective_moves_once_a_step_and_goes_on_where_it_was(tmp_path):
+    config, folder = composed("+term=minimum_rate", "updater=encoder_steps"), tmp_path / "run"
+    config = shrunk(config)
+    for steps, run in ((2, start_run), (3, resume_run)):
+        config["train"]["max_steps"] = steps
+        run(config, folder, QUIET)
+        seen = load_state(folder / "last.safetensors")["objective"]["terms.minimum_rate.weight"]
+        assert float(seen) == pytest.approx(1 - 0.99**steps)
+
+
+def test_terms_are_added_by_name():
+    assert composed()["terms"] == {}
+    terms = composed("+term=[mmd,mu_forcing]", "terms.mmd.weight=3.0")["terms"]
+    assert terms["mmd"]["weight"] == 3.0 and set(terms) == {"mmd", "mu_forcing"}
+
+
 @pytest.mark.parametrize("model", ["he2019", "bowman2016"])
 @pytest.mark.parametrize("data", ["ptb", "grammar", "text", "hub"])
 def test_groups_compose(model, data):
@@ -91,6 +108,7 @@ def test_he2019_is_the_published_network():
         "hidden": 256,
         "layers": 1,
         "bidirectional": False,
+        "pooling": "last",
     }
     decoder = config["decoder"]
     assert (decoder["z_into"], decoder["dropout_in"], decoder["dropout_out"]) == (

@@ -32,7 +32,9 @@ def tiny_model(seed: int = 0, **sections: dict[str, Any]) -> SentenceVAE:
 
 
 def tiny_objective(**sections: dict[str, Any]) -> Objective:
-    return build_objective(tiny_config(**sections), steps_per_epoch=10)
+    config = tiny_config(**sections)
+    latent = config["latent"].get("size", 0)
+    return build_objective(config, steps_per_epoch=10, vocabulary=VOCABULARY, latent=latent)
 
 
 def tiny_batch(lengths: tuple[int, ...] = (4, 4, 4, 4), seed: int = 0) -> Batch:

@@ -10,10 +10,12 @@ from torch.distributions import Distribution
 from textvae.data.batching import Batch
 from textvae.errors import ConfigError
 from textvae.latents.divergence import kl_groups
-from textvae.latents.heads import HEADS, Head
-from textvae.latents.priors import PRIORS
+from textvae.latents.heads import Head
+from textvae.latents.posteriors import HEADS
+from textvae.latents.priors import PRIORS, Prior
 from textvae.networks.cross_entropy import CrossEntropy
-from textvae.networks.decoder import DECODERS, Decoder
+from textvae.networks.decoder import Decoder
+from textvae.networks.decoders import DECODERS
 from textvae.networks.encoder import ENCODERS, Encoder
 from textvae.networks.initialisation import INITIALISATIONS
 from textvae.registry import construct
@@ -33,7 +35,7 @@ class Output(NamedTuple):
 class SentenceVAE(nn.Module):
     """p(x, z) = p(z) prod_t p(w_t | w_<t, z) with q(z|x): encoder, posterior head, prior and decoder."""
 
-    def __init__(self, encoder: Encoder, head: Head, prior: nn.Module, decoder: Decoder) -> None:
+    def __init__(self, encoder: Encoder, head: Head, prior: Prior, decoder: Decoder) -> None:
         super().__init__()
         self.encoder, self.head, self.prior_module, self.decoder = encoder, head, prior, decoder
         self.cross_entropy = CrossEntropy()
@@ -46,9 +48,14 @@ class SentenceVAE(nn.Module):
         """q(z|x), batch shape (B,)."""
         return self.head(self.encoder(batch.sentences, batch.lengths + 1))
 
+    def posterior_of_embeddings(self, embedded: Tensor) -> Distribution:
+        """q(z|text) of texts given as vectors in the place of embedded words (K,L,E), batch shape (K,)."""
+        lengths = torch.full((len(embedded),), embedded.shape[1], device=embedded.device)
+        return self.head(self.encoder.read(embedded, lengths))
+
     def prior(self, batch: Batch | None = None) -> Distribution:
-        """p(z), or p(z|label) where the prior is conditional."""
-        return self.prior_module(None if batch is None else batch.labels)
+        """p(z), or p(z|label) where the prior is conditional and the batch has labels."""
+        return self.prior_module(None if batch is None else batch.labels, self)
 
     def log_likelihood(self, batch: Batch, z: Tensor) -> Tensor:
         """log p(x|z), z (S,B,Z) -> (S,B), nats a sentence with its end; padding counts nothing."""
@@ -65,6 +72,10 @@ class SentenceVAE(nn.Module):
             posterior, prior, z, self.log_likelihood(batch, z), kl_groups(posterior, prior, z), batch
         )
 
+    def gauges(self) -> dict[str, Tensor]:
+        """What a log of training should show of the model's parts beside its losses."""
+        return self.decoder.gauges()
+
     def inference_parameters(self) -> Iterator[nn.Parameter]:
         """Those of q(z|x): what aggressive training updates alone."""
         yield from self.encoder.parameters()
@@ -79,7 +90,8 @@ class SentenceVAE(nn.Module):
 def build_model(config: Mapping[str, Any], vocabulary: int, unk: int) -> SentenceVAE:
     """The model of a config with the sections encoder, latent, prior, decoder and initialisation.
 
-    Raises ConfigError for an unknown name or setting, or a value out of range.
+    Raises ConfigError for an unknown name or setting, a value out of range, or a posterior and a prior that
+    do not go together.
     """
     sections = ("encoder", "latent", "prior", "decoder", "initialisation")
     missing = [name for name in sections if name not in config]
@@ -87,7 +99,10 @@ def build_model(config: Mapping[str, Any], vocabulary: int, unk: int) -> Sentenc
         raise ConfigError(f"the config has no section {missing[0]!r}; a model needs {', '.join(sections)}")
     encoder = construct(ENCODERS, config["encoder"], "encoder", vocabulary=vocabulary)
     head = construct(HEADS, config["latent"], "latent", inputs=encoder.size)
-    prior = construct(PRIORS, config["prior"], "prior", size=head.size)
+    prior = construct(PRIORS, config["prior"], "prior", size=head.size, embedding=encoder.embedding_size)
+    if (reason := prior.objection(head)) is not None:
+        names = f"latent {config['latent']['name']!r} and prior {config['prior']['name']!r}"
+        raise ConfigError(f"{names} do not go together: {reason}")
     decoder = construct(
         DECODERS, config["decoder"], "decoder", vocabulary=vocabulary, latent=head.size, unk=unk
     )

@@ -53,3 +53,10 @@ def test_what_is_not_free_has_the_gradient_of_the_kl(name):
 def test_threshold_is_one_and_not_negative(name, settings):
     with pytest.raises(ValueError):
         RATES[name](**settings)
+
+
+def test_hinge_is_free_bits_per_sentence():
+    torch.testing.assert_close(RATES["hinge"](1.5)(KL), RATES["free_bits_per_sentence"](total=1.5)(KL))
+    torch.testing.assert_close(RATES["hinge"](1.5)(KL), torch.tensor([3.2, 1.5], dtype=torch.float64))
+    with pytest.raises(ValueError, match="delta is -1"):
+        RATES["hinge"](-1)

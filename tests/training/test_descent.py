@@ -62,10 +62,39 @@ def test_learning_rate_scales_and_state_comes_back():
     assert other.learning_rate == pytest.approx(0.05)
 
 
+def test_encoder_factor_multiplies_the_encoders_learning_rate_alone():
+    ends = {}
+    for factor in (1.0, 3.0):
+        model, objective = tiny_model(), tiny_objective()
+        start = [p.detach().clone() for p in model.parameters()]
+        descent = Descent(model, sgd(lr=0.5), 0.0, encoder_lr_factor=factor)
+        torch.manual_seed(0)
+        descent.descend(objective(model(tiny_batch()), 0).total, descent.parts, descent.parts)
+        ends[factor] = [p - q for p, q in zip(model.parameters(), start, strict=True)]
+        assert descent.learning_rate == 0.5
+    inference = len([*model.inference_parameters()])
+    for index, (one, three) in enumerate(zip(ends[1.0], ends[3.0], strict=True)):
+        torch.testing.assert_close(three, (3.0 if index < inference else 1.0) * one)
+
+
+def test_encoder_factor_survives_decay_and_checkpoints():
+    descent = Descent(tiny_model(), sgd(lr=1.0), 5.0, encoder_lr_factor=4.0)
+    descent.scale_learning_rate(0.5)
+    other = Descent(tiny_model(), sgd(lr=1.0), 5.0, encoder_lr_factor=4.0)
+    other.load_state_dict(descent.state_dict())
+    rates = [part.optimizer.param_groups[0]["lr"] for part in other.parts]
+    assert rates == [2.0, 0.5]
+
+
 @pytest.mark.parametrize("recipe", [sgd, adamw])
 def test_learning_rate_must_be_positive(recipe):
     with pytest.raises(ValueError, match="lr is 0"):
         recipe(lr=0)
+
+
+def test_encoder_factor_must_be_positive():
+    with pytest.raises(ValueError, match="encoder_lr_factor is 0"):
+        Descent(tiny_model(), sgd(), 5.0, encoder_lr_factor=0)
 
 
 def test_clip_must_not_be_negative():

@@ -7,7 +7,7 @@ from tests.tiny import tiny_batch, tiny_model, tiny_objective
 from textvae.errors import TrainingError
 from textvae.training.descent import Descent
 from textvae.training.optimizers import sgd
-from textvae.training.updaters import Aggressive, Joint
+from textvae.training.updaters import Aggressive, EncoderSteps, Joint
 
 
 def parts(clip=5.0, lr=0.1, **sections):
@@ -110,6 +110,44 @@ def test_aggressive_phase_ends_for_good_when_information_falls():
 def test_aggressive_settings_out_of_range(settings):
     with pytest.raises(ValueError):
         Aggressive(*parts(), **settings)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_encoder_steps_are_that_many_for_one_of_the_decoder(count):
+    model, objective, descent = parts()
+    steps, drawn = {"inference": 0, "generative": 0}, []
+    for name in steps:
+        count_steps(getattr(descent, name).optimizer, steps, name)
+
+    def more():
+        drawn.append(steps.copy())
+        return tiny_batch(seed=len(drawn))
+
+    EncoderSteps(model, objective, descent, steps=count).step(tiny_batch(), more, 0)
+    assert steps == {"inference": count, "generative": 1}
+    assert drawn == [{"inference": i, "generative": 0} for i in range(count - 1)]
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_one_encoder_step_is_joint_training():
+    ends = []
+    for make in (Joint, EncoderSteps):
+        settings = {"steps": 1} if make is EncoderSteps else {}
+        model, objective, descent = parts()
+        torch.manual_seed(3)
+        make(model, objective, descent, **settings).step(tiny_batch(), never, 0)
+        ends.append(snapshot(model.parameters()))
+    assert not any(changed(*ends))
+
+
+def test_encoder_steps_must_be_some():
+    with pytest.raises(ValueError, match="steps is 0"):
+        EncoderSteps(*parts(), steps=0)
+
+
+def test_logs_show_the_temperature():
+    model, objective, descent = parts()
+    assert Joint(model, objective, descent).step(tiny_batch(), never, 0).logs["temperature"] == 1
 
 
 def test_loss_that_is_not_finite_changes_nothing():

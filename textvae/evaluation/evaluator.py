@@ -15,7 +15,7 @@ from textvae.errors import ConfigError, DataError
 from textvae.evaluation.diagnosis import diagnose
 from textvae.evaluation.information import Information, active_units, information, standard_error
 from textvae.evaluation.likelihood import LatentVariableModel, importance_weighted_log_prob, perplexity
-from textvae.latents.distributions import concatenate, draw, is_deterministic
+from textvae.latents.distributions import concatenate, draw, facts, is_deterministic
 from textvae.latents.divergence import kl_groups, kl_kind
 
 # (stage, sentences done, sentences in all); stages: "elbo", "information", "likelihood".
@@ -59,7 +59,7 @@ def evaluate(
     report = progress or _silent
     with _measuring(model, seed) as device:
         seen = _measure(model, held, device, partial(report, "elbo"))
-        facts = information(
+        bounds = information(
             seen.posterior,
             seen.z,
             seen.kl.sum(-1),
@@ -67,7 +67,7 @@ def evaluate(
             seen.conditional_prior,
             partial(report, "information"),
         )
-        metrics = _bounds(seen) | _information_metrics(facts) | _latent_metrics(seen)
+        metrics = _bounds(seen) | _information_metrics(bounds) | _latent_metrics(seen)
         if iw_samples:
             chosen = _subset(held, iw_sentences, seed, device)
             metrics |= _importance_weighted(
@@ -129,7 +129,7 @@ def _information_metrics(facts: Information) -> dict[str, float]:
 def _latent_metrics(seen: Measured) -> dict[str, Any]:
     means, variances = seen.posterior.mean, seen.posterior.variance
     verdict = diagnose(seen.kl.mean(0), means, variances)
-    return {
+    return facts(seen.posterior) | {
         "active_units": active_units(means),
         "total_dimensions": verdict["total_dimensions"],
         "status": verdict["status"],

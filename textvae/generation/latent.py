@@ -9,8 +9,8 @@ from torch.distributions import Distribution
 
 
 def representative(q: Distribution) -> Tensor:
-    """The point (B,Z) that stands for each posterior: its mean."""
-    return q.mean
+    """The point (B,Z) that stands for each posterior: its mode, which of a Gaussian is its mean."""
+    return q.mode
 
 
 class Path(Protocol):
@@ -52,7 +52,21 @@ class Spherical:
         return torch.where(on_a_line, (1 - t) * a + t * b, turned)
 
 
-PATHS: dict[str, Callable[[], Path]] = {"linear": Linear, "spherical": Spherical}
+class Codes:
+    """Slot by slot: the t-th part of the `slots` equal parts of z are those of b, the rest those of a."""
+
+    def __init__(self, slots: int = 1) -> None:
+        if slots < 1:
+            raise ValueError(f"slots is {slots}, must be at least 1")
+        self.slots = slots
+
+    def __call__(self, a: Tensor, b: Tensor, steps: int) -> Tensor:
+        middles = (torch.arange(self.slots, dtype=a.dtype, device=a.device) + 0.5) / self.slots
+        changed = _times(a, steps) > middles.repeat_interleave(a.shape[-1] // self.slots)
+        return torch.where(changed, b, a)
+
+
+PATHS: dict[str, Callable[..., Path]] = {"linear": Linear, "spherical": Spherical, "codes": Codes}
 
 
 def analogy(a: Tensor, b: Tensor, c: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class SentenceSpace:
 
     Every method runs in evaluation mode without gradients, draws from generators of its own seeded by `seed`,
     and leaves the model and torch's random states as they were. A decoding or a path is an object, its name, or
-    a mapping with its name and settings. Where points are due, sentences stand for their posterior means.
+    a mapping with its name and settings. Where points are due, sentences stand for their posteriors' modes.
     DataError, with its number, for a sentence that is empty or all unknown words.
     """
 
@@ -72,7 +72,7 @@ class SentenceSpace:
         decoding: Decoding | Choice = "greedy",
         seed: int = 0,
     ) -> list[str]:
-        """Each sentence decoded from its posterior's mean or, with sample_posterior, from a draw of it."""
+        """Each sentence decoded from its posterior's mode or, with sample_posterior, from a draw of it."""
         q = self.encode(sentences)
         with at_rest(self.model, seeds(seed)[0]):
             z = q.sample() if sample_posterior else representative(q)
@@ -83,13 +83,14 @@ class SentenceSpace:
         a: str | None = None,
         b: str | None = None,
         steps: int = 7,
-        path: Path | Choice = "linear",
+        path: Path | Choice | None = None,
         decoding: Decoding | Choice = "greedy",
         seed: int = 0,
     ) -> list[str]:
         """`steps` sentences on the way from a to b, from reconstruction to reconstruction.
 
-        An end that is not given is a draw from the prior.
+        An end that is not given is a draw from the prior. Without a path it is the latent's own: along a
+        line, or along the sphere that z lies on.
         """
         ends = self.draw(2, seed)
         for row, sentence in enumerate((a, b)):
@@ -102,7 +103,7 @@ class SentenceSpace:
         a: Sequence[str] | Tensor,
         b: Sequence[str] | Tensor,
         steps: int = 7,
-        path: Path | Choice = "linear",
+        path: Path | Choice | None = None,
         decoding: Decoding | Choice = "greedy",
         seed: int = 0,
     ) -> list[list[str]]:
@@ -111,7 +112,8 @@ class SentenceSpace:
         ValueError for steps below 2 and for unequal numbers of a and b.
         """
         starts, ends = self._as_many(a, b)
-        way = _chosen(PATHS, path, "path")(starts, ends, steps)  # (steps,P,Z)
+        natural = self.model.head.path if path is None else path
+        way = _chosen(PATHS, natural, "path")(starts, ends, steps)  # (steps,P,Z)
         texts = self.decode(way.transpose(0, 1).flatten(0, 1), decoding, seed)
         return [texts[start : start + steps] for start in range(0, len(texts), steps)]
 
@@ -129,7 +131,7 @@ class SentenceSpace:
     def neighbours(
         self, queries: Sequence[str] | Tensor, corpus: Sequence[str], count: int = 5
     ) -> list[list[tuple[str, float]]]:
-        """For each query the `count` sentences of the corpus nearest to it, with the distances of the means."""
+        """For each query the `count` sentences of the corpus nearest to it, with the distances of their points."""
         distances, indices = latent.nearest(
             self.points(queries), self.points(corpus), min(count, len(corpus))
         )

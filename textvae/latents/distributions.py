@@ -2,10 +2,13 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import singledispatch
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent
+
+Shape = torch.Size | list[int] | tuple[int, ...]  # of the draws, as torch's distributions take it
 
 
 def concatenate(parts: Sequence[Distribution]) -> Distribution:
@@ -29,6 +32,15 @@ def select(q: Distribution, index: Tensor | slice) -> Distribution:
 def draw(q: Distribution, samples: int) -> Tensor:
     """z ~ q (S,B,Z), by rsample where there is one: given NaN it returns NaN, where sample() of a normal fails."""
     return q.rsample(torch.Size([samples])) if q.has_rsample else q.sample(torch.Size([samples]))
+
+
+@singledispatch
+def facts(q: Distribution) -> dict[str, float]:
+    """What a family tells of all its posteriors, batch shape (N,), beyond what every family does: none, mostly.
+
+    A family with facts of its own registers them here by type; they are measured with all else.
+    """
+    return {}
 
 
 def is_deterministic(q: Distribution) -> bool:

@@ -18,15 +18,24 @@ ROUNDING_TOLERANCE = 1e-3
 def kl_groups(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
     """KL(q(z|x) || p(z)) -> (B,G), nats; its sum over G is the KL of a sentence.
 
-    Exact for each dimension (G = Z) where q and p factorise, else exact as a whole (G = 1), else the mean
+    Exact for each dimension (G = Z) where q and p factorise, else one for each stochastic layer where there
+    are several (sampled from the layers above), else exact as a whole (G = 1), else the mean
     of log q(z|x) - log p(z) over the samples z (S,B,Z), z ~ q (G = 1; unbiased, can be negative): kl_kind
     says which. p has batch shape () or, where the prior is conditional, (B,).
     """
     if (per_dimension := _kl_per_dimension(q, p)) is not None:
         return per_dimension
+    if (layers := kl_of_layers(q, p, z)) is not None:
+        return layers
     if (total := _registered_kl(q, p)) is not None:
         return total.unsqueeze(-1)
     return (q.log_prob(z) - p.log_prob(z)).mean(0).unsqueeze(-1)
+
+
+@singledispatch
+def kl_of_layers(q: Distribution, p: Distribution, z: Tensor) -> Tensor | None:
+    """The KL of each stochastic layer (B,G), where q's family registers it; None for all of one layer."""
+    return None
 
 
 def kl_kind(q: Distribution, p: Distribution) -> str:

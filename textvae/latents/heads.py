@@ -1,13 +1,39 @@
 """From the encoder's vector h (B,H) to the posterior q(z|x), batch shape (B,), event shape (Z,)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
+EUCLIDEAN, SPHERE, CODES = "R^Z", "the unit sphere", "a codebook"
+LAYERS, NOWHERE = "two layers", "no space (Z = 0)"
+
 
 class Head(nn.Module):
-    """h (B,H) -> q(z|x), event shape (size,)."""
+    """h (B,H) -> q(z|x), event shape (size,).
+
+    `space` is where z lies, which the prior must cover, and `path` the natural way from one z to another, by
+    name or with its settings.
+    `joint`: in training a sentence's posterior depends on the others of its batch.
+    """
 
     size: int
+    space = EUCLIDEAN
+    path: str | Mapping[str, Any] = "linear"
+    joint = False
+
+
+def gaussian(mu: Tensor, scale: Tensor) -> Independent:
+    """N(mu, diag scale^2), (B,Z) each."""
+    return Independent(Normal(mu, scale, validate_args=False), 1, validate_args=False)
+
+
+def check_size(size: int, least: int = 1) -> int:
+    """size, or ValueError where it is below `least`."""
+    if size < least:
+        raise ValueError(f"size is {size}, must be at least {least} (a model without z is latent=none)")
+    return size
 
 
 class GaussianHead(Head):
@@ -18,24 +44,20 @@ class GaussianHead(Head):
 
     def __init__(self, inputs: int, size: int = 32) -> None:
         super().__init__()
-        if size < 1:
-            raise ValueError(f"size is {size}, must be at least 1 (a model without z is latent=none)")
-        self.size = size
+        self.size = check_size(size)
         self.linear = nn.Linear(inputs, 2 * size, bias=False)
 
     def forward(self, h: Tensor) -> Distribution:
         mu, logvar = self.linear(h).chunk(2, dim=-1)
-        return Independent(Normal(mu, (0.5 * logvar).exp(), validate_args=False), 1, validate_args=False)
+        return gaussian(mu, (0.5 * logvar).exp())
 
 
 class NoLatent(Head):
     """The posterior over no z at all (Z = 0): what is left of the model is its language model."""
 
     size = 0
+    space = NOWHERE
 
     def forward(self, h: Tensor) -> Distribution:
         empty = h.new_zeros(len(h), 0)
-        return Independent(Normal(empty, empty.exp(), validate_args=False), 1, validate_args=False)
-
-
-HEADS: dict[str, type[Head]] = {"gaussian": GaussianHead, "none": NoLatent}
+        return gaussian(empty, empty.exp())

@@ -1,13 +1,15 @@
 """The loss of a step: rec + beta * rate + the sum of the terms."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
 from textvae.model import Output
+from textvae.objectives.controllers import Controller
 from textvae.objectives.rates import RATES, Rate
 from textvae.objectives.schedules import SCHEDULES, Schedule
+from textvae.objectives.terms import TERMS
 from textvae.registry import construct
 
 
@@ -19,7 +21,10 @@ class Loss(NamedTuple):
 
 
 class Objective(nn.Module):
-    """mean_b [rec_b + beta(step) rate_b] + sum of terms; each term maps an Output to a scalar."""
+    """mean_b [rec_b + beta(step) rate_b] + sum of terms; each term maps an Output to a scalar.
+
+    Its state_dict holds what its controllers have seen and the parameters of terms that have any; those train.
+    """
 
     def __init__(self, schedule: Schedule, rate: Rate, terms: Mapping[str, nn.Module] | None = None) -> None:
         super().__init__()
@@ -44,18 +49,30 @@ class Objective(nn.Module):
             value = term(output)
             total = total + value
             logs |= {f"term_{name}": value.detach(), "loss": total.detach()}
+        for controller in self._controllers():
+            logs |= controller.gauges()
         return Loss(total, logs)
 
+    def advance(self, loss: Loss) -> None:
+        """Moves the controllers on: once a training step, however many passes its updates took, with the last one's loss."""
+        for controller in self._controllers():
+            controller.advance(loss.logs["kl"])
 
-TERMS: dict[str, Callable[..., nn.Module]] = {}
+    def _controllers(self) -> Iterator[Controller]:
+        return (module for module in self.modules() if isinstance(module, Controller))
 
 
-def build_objective(config: Mapping[str, Any], steps_per_epoch: int) -> Objective:
-    """The objective of a config with the sections schedule, rate and terms (a mapping from name to settings)."""
+def build_objective(
+    config: Mapping[str, Any], steps_per_epoch: int, vocabulary: int, latent: int
+) -> Objective:
+    """The objective of a config with the sections schedule, rate and terms (a mapping from name to settings).
+
+    `vocabulary` and `latent` are the sizes V and Z of the model, for terms with networks of their own.
+    """
     schedule = construct(SCHEDULES, config["schedule"], "schedule", steps_per_epoch=steps_per_epoch)
     rate = construct(RATES, config["rate"], "rate")
     terms = {
-        name: construct(TERMS, {"name": name, **settings}, "terms")
+        name: construct(TERMS, {"name": name, **settings}, "terms", vocabulary=vocabulary, latent=latent)
         for name, settings in (config.get("terms") or {}).items()
     }
     return Objective(schedule, rate, terms)

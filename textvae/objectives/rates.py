@@ -62,6 +62,15 @@ class FreeBitsPerSentence(_Threshold):
         return kl.sum(-1).clamp_min(self.all(kl.shape[1]))
 
 
+class Hinge(FreeBitsPerSentence):
+    """max(delta, sum_j KL_bj): free bits per sentence under the name of a committed rate, delta nats."""
+
+    def __init__(self, delta: float) -> None:
+        if not delta >= 0:
+            raise ValueError(f"delta is {delta} nats, must be at least 0")
+        super().__init__(total=delta)
+
+
 class FreeBitsBatchMeanTotal(_Threshold):
     """max(lambda, mean_b sum_j KL_bj), the same for every sentence: the form "3" of the code of Li et al. 2019."""
 
@@ -75,4 +84,5 @@ RATES: dict[str, Callable[..., Rate]] = {
     "free_bits_per_sentence_dimension": FreeBitsPerSentenceDimension,
     "free_bits_per_sentence": FreeBitsPerSentence,
     "free_bits_batch_mean_total": FreeBitsBatchMeanTotal,
+    "hinge": Hinge,
 }

@@ -1,7 +1,10 @@
-"""The KL weight beta as a pure function of the training step."""
+"""The KL weight beta: pure functions of the training step, and the controllers that see the KL."""
 
 import math
+from collections.abc import Callable
 from typing import Protocol
+
+from textvae.objectives.controllers import PIControl, SoftFreeBits
 
 
 class Schedule(Protocol):
@@ -112,4 +115,11 @@ class Cyclical:
         return self.final * min(step % self.cycle / self.cycle / self.rise, 1.0)
 
 
-SCHEDULES = {"constant": Constant, "linear": Linear, "logistic": Logistic, "cyclical": Cyclical}
+SCHEDULES: dict[str, Callable[..., Schedule]] = {
+    "constant": Constant,
+    "linear": Linear,
+    "logistic": Logistic,
+    "cyclical": Cyclical,
+    "pi_control": PIControl,
+    "soft_free_bits": SoftFreeBits,
+}

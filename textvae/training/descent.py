@@ -23,6 +23,10 @@ class Part:
         if self.optimizer is not None:
             self.optimizer.descend(factor)
 
+    def scale_learning_rate(self, factor: float) -> None:
+        for group in self.optimizer.param_groups if self.optimizer is not None else ():
+            group["lr"] *= factor
+
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
     """The Euclidean norm of all gradients together; a row that a sparse one holds twice counts as its sum."""
@@ -38,14 +42,26 @@ def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
 class Descent:
     """The two parts of a model, q(z|x) and p(x, z), each with its optimiser.
 
-    `clip` bounds the gradient norm (0: no bound); the norm is that of the parts named in `descend`.
+    `clip` bounds the gradient norm (0: no bound); the norm is that of the parts named in `descend`. Learning rates of
+    q(z|x) are `encoder_lr_factor` times those of the recipe. `auxiliary` parameters, such as those of an objective's
+    terms, are updated with p(x, z), whose learning rate is the one that is shown.
     """
 
-    def __init__(self, model: SentenceVAE, recipe: Recipe, clip: float) -> None:
+    def __init__(
+        self,
+        model: SentenceVAE,
+        recipe: Recipe,
+        clip: float,
+        encoder_lr_factor: float = 1.0,
+        auxiliary: Iterable[nn.Parameter] = (),
+    ) -> None:
         if not clip >= 0:
             raise ValueError(f"clip is {clip}, must be at least 0 (0: no clipping)")
+        if not encoder_lr_factor > 0:
+            raise ValueError(f"encoder_lr_factor is {encoder_lr_factor}, must be above 0")
         self.inference = Part(model.inference_parameters(), recipe)
-        self.generative = Part(model.generative_parameters(), recipe)
+        self.inference.scale_learning_rate(encoder_lr_factor)
+        self.generative = Part([*model.generative_parameters(), *auxiliary], recipe)
         self.parts = (self.inference, self.generative)
         self.clip = clip
         for module in model.modules():
@@ -72,12 +88,11 @@ class Descent:
 
     @property
     def learning_rate(self) -> float:
-        return float(self._optimizers()[0].param_groups[0]["lr"])
+        return float(self._optimizers()[-1].param_groups[0]["lr"])
 
     def scale_learning_rate(self, factor: float) -> None:
-        for optimizer in self._optimizers():
-            for group in optimizer.param_groups:
-                group["lr"] *= factor
+        for part in self.parts:
+            part.scale_learning_rate(factor)
 
     def forget(self) -> None:
         """Drops what the optimisers have gathered, as when the best weights are loaded again."""

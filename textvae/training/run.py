@@ -11,8 +11,8 @@ import torch
 from textvae.data.batching import Batcher
 from textvae.errors import CheckpointError
 from textvae.generation.sentences import SentenceSpace
-from textvae.model import build_model
-from textvae.objectives.objective import build_objective
+from textvae.model import SentenceVAE, build_model
+from textvae.objectives.objective import Objective, build_objective
 from textvae.registry import construct
 from textvae.training.checkpoint import RunFolder
 from textvae.training.compute import build_compute
@@ -100,8 +100,9 @@ def assemble(
     train, valid, test = (split_batches(data, config, split) for split in ("train", "valid", "test"))
     torch.manual_seed(config["seed"])
     model = machine.place(build_model(config, data.tokenizer.size, data.tokenizer.unk))
-    objective = build_objective(config, train.steps_per_epoch)
-    descent, plateau = build_descent(model, config["optimizer"])
+    objective = build_objective(config, train.steps_per_epoch, data.tokenizer.size, model.latent_size)
+    objective = objective.to(machine.device)
+    descent, plateau = build_descent(model, objective, config["optimizer"])
     updater = construct(
         UPDATERS, config["updater"], "updater", model=model, objective=objective, descent=descent
     )
@@ -126,13 +127,19 @@ def assemble(
     return Work(trainer, vae, test, evaluation._replace(facts=data.facts))
 
 
-def build_descent(model: Any, config: Config) -> tuple[Descent, Plateau]:
-    """The optimiser section: its name and settings, the norm to clip at, and what a plateau leads to."""
+def build_descent(model: SentenceVAE, objective: Objective, config: Config) -> tuple[Descent, Plateau]:
+    """The optimiser section: its name and settings, those of the descent, and what a plateau leads to."""
     settings = dict(config)
-    clip, plateau = settings.pop("clip"), settings.pop("plateau")
-    recipe = construct(OPTIMIZERS, settings, "optimizer")
+    plateau = settings.pop("plateau")
+    shared: Config = {key: settings.pop(key) for key in ("clip", "encoder_lr_factor") if key in settings}
+    recipe, auxiliary = construct(OPTIMIZERS, settings, "optimizer"), objective.parameters()
     descent = construct(
-        {"clip": Descent}, {"name": "clip", "clip": clip}, "optimizer", model=model, recipe=recipe
+        {"descent": Descent},
+        {"name": "descent", **shared},
+        "optimizer",
+        model=model,
+        recipe=recipe,
+        auxiliary=auxiliary,
     )
     return descent, construct({"plateau": Plateau}, {"name": "plateau", **plateau}, "optimizer.plateau")
 

@@ -119,6 +119,7 @@ class Trainer:
                 f"training stopped at step {self.step}: {error}; {self.folder.path} keeps the last good checkpoint. "
                 "A lower learning rate or a tighter clip may help"
             ) from error
+        self.objective.advance(loss)
         self.means.add(loss.logs, len(batch.lengths))
         self.clock.tokens += batch.tokens
         self.step += 1

@@ -39,7 +39,7 @@ class Joint:
         """The loss of one pass, after the step down its gradient."""
         loss = self.objective(self.model(batch), step)
         norm = self.descent.descend(loss.total, update, norm_over)
-        return loss._replace(logs=loss.logs | {"gradient_norm": norm})
+        return loss._replace(logs=loss.logs | {"gradient_norm": norm, **self.model.gauges()})
 
     def epoch_end(self, metrics: Mapping[str, Any]) -> None:
         return None
@@ -118,6 +118,26 @@ class Aggressive(Joint):
         self.active, self.mutual_information = state["active"], state["mutual_information"]
 
 
+class EncoderSteps(Joint):
+    """`steps` steps of the encoder for one of the decoder: all but the last on random batches, the last together.
+
+    Of aggressive training (He et al. 2019) with a fixed number in the place of its stopping rule, and for good. The
+    gradient norm of the steps of the encoder alone is clipped as their own. One step is joint training.
+    """
+
+    def __init__(self, model: SentenceVAE, objective: Objective, descent: Descent, steps: int = 5) -> None:
+        super().__init__(model, objective, descent)
+        if steps < 1:
+            raise ValueError(f"steps is {steps}, must be at least 1")
+        self.steps = steps
+
+    def step(self, batch: Batch, more: More, step: int) -> Loss:
+        with _frozen(self.descent.generative):
+            for _ in range(self.steps - 1):
+                self.descend(more(), step, [self.descent.inference], [self.descent.inference])
+        return super().step(batch, more, step)
+
+
 @contextmanager
 def _as_it_is(part: Part) -> Iterator[None]:
     yield
@@ -135,4 +155,8 @@ def _frozen(part: Part) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-UPDATERS: dict[str, Callable[..., Updater]] = {"joint": Joint, "aggressive": Aggressive}
+UPDATERS: dict[str, Callable[..., Updater]] = {
+    "joint": Joint,
+    "aggressive": Aggressive,
+    "encoder_steps": EncoderSteps,
+}

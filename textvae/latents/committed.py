@@ -1,0 +1,85 @@
+"""Gaussian posteriors that cannot reach N(0, I): BN-VAE and delta-VAE."""
+
+import math
+
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.nn.functional import batch_norm
+
+from textvae.latents.heads import GaussianHead, gaussian
+
+# How near to its bounds sigma may come, as a part of the range of log sigma^2: keeps mu's square root off 0.
+MARGIN = 1e-3
+# Under the variance of the means, 1e-8 and less, of a model that starts as He et al. 2019 have it: with the usual
+# 1e-5 they would be scaled by a constant, not normalised, and collapse as without.
+EPSILON = 1e-14
+
+
+class BatchNormHead(GaussianHead):
+    """q(z|x) = N(gamma (mu - mean) / sqrt(var + eps) + shift, diag exp(logvar)): gamma fixed, shift (Z,) learned.
+
+    Mean and variance are those of the batch in training, running ones in evaluation and for a batch of one,
+    which has no variance. Against N(0, I) a training batch's mean KL is at least
+    sum_j (gamma^2 + shift_j^2) / 2 (up to eps); gamma 0 collapses. Zhu et al. 2020, arXiv 2004.12585.
+    """
+
+    joint = True
+
+    def __init__(self, inputs: int, size: int = 32, gamma: float = 0.6) -> None:
+        super().__init__(inputs, size)
+        if not 0 <= gamma < math.inf:
+            raise ValueError(f"gamma is {gamma}, must be at least 0")
+        self.gamma = gamma
+        self.statistics = nn.BatchNorm1d(size, eps=EPSILON, affine=False)
+        self.shift = nn.Parameter(self.linear.weight.new_zeros(size))
+
+    def forward(self, h: Tensor) -> Distribution:
+        mu, logvar = self.linear(h).chunk(2, dim=-1)
+        return gaussian(self.gamma * self._normalised(mu) + self.shift, (0.5 * logvar).exp())
+
+    def _normalised(self, mu: Tensor) -> Tensor:
+        if len(mu) == 1:
+            known = self.statistics
+            return batch_norm(mu, known.running_mean, known.running_var, eps=known.eps)
+        normalised: Tensor = self.statistics(mu)
+        return normalised
+
+
+class DeltaHead(GaussianHead):
+    """q(z|x) = N(mu, diag sigma^2) with KL(q || N(0, I)) >= delta nats in every dimension of every sentence.
+
+    log sigma^2 lies between those of the roots of ln s - s + 2 delta + 1 = 0, and
+    mu = sqrt(2 delta + 1 + ln sigma^2 - sigma^2 + max(0, m)): KL_j = delta + max(0, m_j) / 2. At the roots
+    the square root's gradient is infinite: sigma^2 stops just short of them. Razavi et al. 2019,
+    arXiv 1901.03416, in its independent form. Against another prior nothing is committed.
+    """
+
+    def __init__(self, inputs: int, size: int = 32, delta: float = 0.15) -> None:
+        super().__init__(inputs, size)
+        if not 0 < delta < math.inf:
+            raise ValueError(f"delta is {delta}, must be above 0")
+        self.room = 2 * delta + 1
+        low, high = log_roots(delta)
+        self.low, self.range = low + MARGIN * (high - low), (1 - 2 * MARGIN) * (high - low)
+
+    def forward(self, h: Tensor) -> Distribution:
+        m, position = self.linear(h).chunk(2, dim=-1)
+        logvar = self.low + self.range * position.sigmoid()
+        mu = (self.room + logvar - logvar.exp() + m.relu()).sqrt()
+        return gaussian(mu, (0.5 * logvar).exp())
+
+
+def log_roots(delta: float) -> tuple[float, float]:
+    """u < 0 < v, the logarithms of both roots of ln s - s + 2 delta + 1 = 0, by bisection; delta > 0."""
+    room = 2 * delta + 1
+    return _bisect(room, -room, 0.0), _bisect(room, math.log(2 * room) + 1, 0.0)
+
+
+def _bisect(room: float, outside: float, inside: float) -> float:
+    for _ in range(100):
+        middle = (outside + inside) / 2
+        if middle - math.exp(middle) + room > 0:
+            inside = middle
+        else:
+            outside = middle
+    return inside

@@ -1,0 +1,164 @@
+"""Terms of an objective: Output -> scalar, nats a sentence, added to rec + beta * rate."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Independent
+
+from textvae.errors import ConfigError
+from textvae.model import Output
+from textvae.objectives.commitment import Commitment
+from textvae.objectives.controllers import MinimumRate
+
+
+class Weighted(nn.Module):
+    """weight * value(output)."""
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        if not (math.isfinite(weight) and weight >= 0):
+            raise ValueError(f"weight is {weight}, must be finite and at least 0")
+        self.weight = weight
+
+    def forward(self, output: Output) -> Tensor:
+        return self.weight * self.value(output)
+
+    def value(self, output: Output) -> Tensor:
+        raise NotImplementedError
+
+
+class BagOfWords(Weighted):
+    """-weight sum_t log f(w_t; z) over a sentence's words without its end, f = softmax(W2 tanh(W1 z)).
+
+    z must say which words come, in no order, without the help of those before (Zhao et al. 2017, arXiv
+    1703.10960). f is a network of this term's own and trains with the generative part; no measurement reads it.
+    """
+
+    def __init__(self, vocabulary: int, latent: int, weight: float = 1.0, hidden: int = 256) -> None:
+        super().__init__(weight)
+        if latent < 1 or hidden < 1:
+            raise ValueError(
+                f"a bag of words needs a z (of {latent}) and hidden units ({hidden}), at least 1"
+            )
+        self.predict = nn.Sequential(nn.Linear(latent, hidden), nn.Tanh(), nn.Linear(hidden, vocabulary))
+
+    def value(self, output: Output) -> Tensor:
+        targets, last = output.batch.targets, output.batch.lengths[:, None] - 1
+        words = torch.arange(targets.shape[1], device=targets.device) < last
+        log_f = self.predict(output.z).log_softmax(-1)  # (S,B,V)
+        chosen = log_f.gather(-1, targets.expand(len(log_f), -1, -1))
+        return -(chosen * words).sum(-1).mean()
+
+
+class MaximumMeanDiscrepancy(Weighted):
+    """weight * MMD^2(q(z), p(z)), k(a, b) = exp(-|a - b|^2 / (2 Z bandwidth)), from a batch's z and as many of the prior.
+
+    InfoVAE (Zhao et al. 2017, arXiv 1706.02262): (1 - alpha) KL + (alpha + lambda - 1) MMD, so schedule.beta = 1 - alpha
+    and this weight alpha + lambda - 1. Unbiased, so that it can be below 0; 0 for a single draw, of which no
+    distance within q is known.
+    """
+
+    def __init__(self, weight: float = 10.0, bandwidth: float = 1.0) -> None:
+        super().__init__(weight)
+        if not bandwidth > 0:
+            raise ValueError(f"bandwidth is {bandwidth}, must be above 0")
+        self.bandwidth = bandwidth
+
+    def value(self, output: Output) -> Tensor:
+        z = output.z.flatten(0, 1)
+        draws = torch.Size([len(z) // output.prior.batch_shape.numel()])
+        prior = output.prior.sample(draws).reshape(z.shape)
+        if len(z) < 2:
+            return 0.0 * z.sum()
+        return self._within(z) + self._within(prior) - 2 * self._kernel(z, prior).mean()
+
+    def _kernel(self, a: Tensor, b: Tensor) -> Tensor:
+        squares = (a[:, None] - b).square().sum(-1)
+        return torch.exp(-squares / (2 * max(a.shape[1], 1) * self.bandwidth))
+
+    def _within(self, a: Tensor) -> Tensor:
+        """The mean over pairs of different draws; k(a, a) = 1."""
+        return (self._kernel(a, a).sum() - len(a)) / (len(a) * (len(a) - 1))
+
+
+class MutualInformation(Weighted):
+    """-weight * mean_n [log q(z_n|x_n) - log (1/B) sum_m q(z_n|x_m)], z_n ~ q(z|x_n): information within the batch, at most ln B.
+
+    The lower bound on I(x; z) by the known conditional (Poole et al. 2019, arXiv 1905.06922). With beta = 1 and weight 1 what
+    is left of KL = I + KL(q(z)||p(z)) to pay is the second part, as in InfoVAE at alpha = 1 (Zhao et al. 2017, arXiv
+    1706.02262); beyond ln B, 3.47 nats for 32 sentences, this term sees nothing.
+    """
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__(weight)
+
+    def value(self, output: Output) -> Tensor:
+        log_q = output.posterior.log_prob(output.z[:, :, None])  # (S,B,B): draw n under posterior m
+        mixture = log_q.logsumexp(2) - math.log(log_q.shape[2])
+        return (mixture - log_q.diagonal(dim1=1, dim2=2)).mean()
+
+
+class TotalCorrelation(Weighted):
+    """weight * mean_n [log q(z_n) - sum_j log q(z_nj)], q(z) the batch's mixture of posteriors: 0 where the z_j are independent.
+
+    beta-TC-VAE (Chen et al. 2018, arXiv 1802.04942): this part of the KL at beta in all is weight = beta - 1 beside
+    schedule.beta = 1. Its estimate by weighted minibatches differs from this one by a constant alone. At most (Z - 1) ln B.
+    ConfigError where q does not factorise over the dimensions of z.
+    """
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__(weight)
+
+    def value(self, output: Output) -> Tensor:
+        q = output.posterior
+        if not isinstance(q, Independent) or q.base_dist.event_shape:
+            raise ConfigError(f"total_correlation needs a q(z|x) that factorises over z, this is {q}")
+        log_q = q.base_dist.log_prob(output.z[:, :, None])  # (S,B,B,Z): draw n under posterior m
+        constant = math.log(log_q.shape[2])
+        joint = log_q.sum(-1).logsumexp(2) - constant
+        return (joint - (log_q.logsumexp(2) - constant).sum(-1)).mean()
+
+
+class MuForcing(Weighted):
+    """weight * max(0, margin - mean_b |mu_b|^2 / 2), mu_b the mean of q(z|x_b), margin in nats.
+
+    mu-forcing (Liu et al. 2019, arXiv 1905.10072): |mu|^2 / 2 is the part of a Gaussian's KL that says where z is, so
+    that noise cannot meet this margin as it can that of free bits; one mean for all sentences can.
+    """
+
+    def __init__(self, margin: float, weight: float = 1.0) -> None:
+        super().__init__(weight)
+        if not (math.isfinite(margin) and margin >= 0):
+            raise ValueError(f"margin is {margin} nats, must be finite and at least 0")
+        self.margin = margin
+
+    def value(self, output: Output) -> Tensor:
+        mu = output.posterior.mean
+        return (self.margin - 0.5 * mu.square().sum(-1).mean()).clamp_min(0.0)
+
+
+class CentredMuForcing(MuForcing):
+    """weight * max(0, margin - sum_j var_b(mu_bj) / 2): mu-forcing about the batch's mean, which no single mean can meet.
+
+    A batch of one sentence has no variance and is charged nothing.
+    """
+
+    def value(self, output: Output) -> Tensor:
+        mu = output.posterior.mean
+        if len(mu) < 2:
+            return 0.0 * mu.sum()
+        return (self.margin - 0.5 * mu.var(0).sum()).clamp_min(0.0)
+
+
+TERMS: dict[str, Callable[..., nn.Module]] = {
+    "bag_of_words": BagOfWords,
+    "mmd": MaximumMeanDiscrepancy,
+    "mutual_information": MutualInformation,
+    "total_correlation": TotalCorrelation,
+    "minimum_rate": MinimumRate,
+    "mu_forcing": MuForcing,
+    "mu_forcing_centred": CentredMuForcing,
+    "commitment": Commitment,
+}
