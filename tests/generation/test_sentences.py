@@ -124,3 +124,9 @@ def test_a_model_without_z_still_talks(space: SentenceSpace) -> None:
     assert len(set(plain.sample(20))) > 1
     assert len(set(plain.reconstruct([A, B, C]))) == 1
     assert len(plain.interpolate(A, B, 4, path="spherical")) == 4
+
+
+def test_the_first_draws_are_the_same_for_every_n(space: SentenceSpace) -> None:
+    many = space.draw(100, seed=4)
+    for n in (1, 3, 16, 33):
+        assert torch.equal(space.draw(n, seed=4), many[:n])

@@ -51,8 +51,9 @@ class SentenceSpace:
         """n points z ~ p(z) -> (n,Z). ValueError for n below 1."""
         if n < 1:
             raise ValueError(f"n is {n}, must be at least 1")
+        # torch draws in sixteens: only whole ones are the same for every n
         with at_rest(self.model, seeds(seed)[0]):
-            return self.model.prior().sample(torch.Size([n]))
+            return self.model.prior().sample(torch.Size([-(-n // 16) * 16]))[:n]
 
     def decode(self, z: Tensor, decoding: Decoding | Choice = "greedy", seed: int = 0) -> list[str]:
         """z (N,Z) -> N sentences."""
