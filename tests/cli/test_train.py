@@ -128,10 +128,17 @@ def test_no_run_is_overwritten(whole):
 
 def test_loss_that_is_not_finite_stops_with_the_step(tmp_path):
     folder = tmp_path / "wild"
-    wild = ("optimizer.lr=1e30", "optimizer.clip=0", "train.max_steps=50")
+    wild = ("optimizer.lr=9e37", "optimizer.clip=0", "train.max_steps=50")
     done = textvae("train", *SMALL, *wild, f"run_dir={folder}")
     says_one_line(done, "training stopped at step", "learning rate")
     assert not (folder / "summary.json").exists()
+
+
+def test_a_figure_beyond_all_bounds_is_null_in_the_summary(tmp_path):
+    """Weights of 1e28 and more give finite nats, but a perplexity that no float holds."""
+    folder = train_small(tmp_path / "huge", "optimizer.lr=1e30", "optimizer.clip=0")
+    assert summary(folder)["test"]["ppl_elbo"] is None
+    assert summary(folder)["test"]["rec"] > 1000
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from textvae.training.measurement import (
     say_verdict,
     split_batches,
 )
+from textvae.training.trackers_jsonlines import plain
 
 SHOWN = (
     "sentences",
@@ -54,7 +55,7 @@ def evaluate(config: dict[str, Any]) -> None:
             )
     say_verdict(metrics, facts, print)
     if config["output"]:
-        write_json(Path(config["output"]), metrics)
+        write_json(Path(config["output"]), plain(metrics))
 
 
 def chosen_batches(

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import nn
 
+LARGEST = 1e38  # what float32 can hold
+
 
 class ScaledOptimizer(Protocol):
     """An optimiser that goes down `factor` times the gradient."""
@@ -70,8 +72,8 @@ def adamw(lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), weight_de
 
 
 def _check_rate(lr: float) -> None:
-    if not lr > 0:
-        raise ValueError(f"lr is {lr}, must be above 0")
+    if not 0 < lr < LARGEST:
+        raise ValueError(f"lr is {lr}, must be above 0 and below {LARGEST:g}")
 
 
 OPTIMIZERS: dict[str, Callable[..., Recipe]] = {"sgd": sgd, "adamw": adamw}

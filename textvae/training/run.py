@@ -32,6 +32,7 @@ from textvae.training.optimizers import OPTIMIZERS
 from textvae.training.plateau import Plateau
 from textvae.training.showcase import show_sentences
 from textvae.training.trackers import TRACKERS, JsonLines, Several, Tracker
+from textvae.training.trackers_jsonlines import plain
 from textvae.training.trainer import Limits, Trainer
 from textvae.training.updaters import UPDATERS
 
@@ -81,7 +82,7 @@ def _run(config: Config, folder: RunFolder, console: Console, resume: bool) -> d
         summary["corpus"] = dict(work.evaluation.facts)
         summary["environment"] = environment(work.trainer.device)
         tracker.summary(summary)
-        write_json(folder.summary, summary)
+        write_json(folder.summary, plain(summary))
         say_verdict(summary["test"], work.evaluation.facts, console.say)
         console.say(f"run: {folder.path}")
     return summary
