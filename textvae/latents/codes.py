@@ -99,7 +99,7 @@ class Quantised(Head):
     space = CODES
     codebooks: Tensor  # (M,K,Z/M)
     counts: Tensor  # (M,K)
-    idle: Tensor  # (M,K) batches since a code was used
+    idle: Tensor  # (M,K) batches since a code stood for anything
 
     def __init__(
         self,
@@ -140,13 +140,25 @@ class Quantised(Head):
         return posterior
 
     @torch.no_grad()
+    def gauges(self) -> dict[str, Tensor]:
+        """Of each slot, in the mean: codes that stood for anything in the last `patience` batches, and exp of the
+        entropy of their use, by its moving average."""
+        alive = self.idle < self.patience
+        use = torch.where(alive, self.counts, 0.0)
+        share = use / use.sum(-1, keepdim=True).clamp_min(torch.finfo(use.dtype).tiny)
+        entropy = -torch.special.xlogy(share, share).sum(-1)
+        return {
+            "codes_used": alive.sum(-1).to(use.dtype).mean(),
+            "code_perplexity": torch.where(alive.any(-1), entropy.exp(), 0.0).mean(),
+        }
+
+    @torch.no_grad()
     def _revive(self, parts: Tensor) -> None:
-        dead = self.idle >= self.patience
+        dead = (self.idle >= self.patience) & (self.idle % self.patience == 0)
         chosen = torch.randint(parts.shape[1], dead.shape, device=dead.device)
         vectors = parts.gather(1, chosen.unsqueeze(-1).expand_as(self.codebooks))
         self.codebooks.copy_(torch.where(dead.unsqueeze(-1), vectors, self.codebooks))
         self.counts.masked_fill_(dead, 1)
-        self.idle.masked_fill_(dead, 0)
 
     @torch.no_grad()
     def _follow(self, parts: Tensor, codes: Tensor) -> None:

@@ -23,6 +23,10 @@ class Head(nn.Module):
     path: str | Mapping[str, Any] = "linear"
     joint = False
 
+    def gauges(self) -> dict[str, Tensor]:
+        """What a log of training should show of the head."""
+        return {}
+
 
 def gaussian(mu: Tensor, scale: Tensor) -> Independent:
     """N(mu, diag scale^2), (B,Z) each."""
