@@ -16,6 +16,7 @@ from textvae.errors import ConfigError
 from textvae.evaluation.evaluator import evaluate
 from textvae.evaluation.likelihood import importance_weighted_log_prob, log_weights
 from textvae.generation.sentences import SentenceSpace
+from textvae.latents.distributions import factorises
 from textvae.latents.divergence import kl_groups, kl_kind
 from textvae.latents.heads import SPHERE
 from textvae.latents.posteriors import HEADS
@@ -50,6 +51,7 @@ def test_shapes(family):
     assert output.kl.shape == (3, groups)
     assert kl_kind(output.posterior, output.prior) == family.kl
     assert output.posterior.batch_shape == (3,)
+    assert factorises(output.posterior) == model.head.factorises
     for moment in (output.posterior.mean, output.posterior.variance, output.posterior.mode):
         assert moment.shape == (3, size) and moment.isfinite().all()
     assert {value.dtype for value in (output.z, output.log_px_z, output.kl)} == {torch.float64}

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.distributions import Independent, MultivariateNormal, Normal
 
+from tests.families import LATENTS
 from tests.tiny import VOCABULARY, tiny_batch, tiny_model, tiny_objective
 from textvae.errors import ConfigError
 from textvae.latents.divergence import pairwise_log_prob
@@ -113,6 +114,22 @@ def test_total_correlation_refuses_a_posterior_that_does_not_factorise():
     q = MultivariateNormal(torch.zeros(4, 2), torch.eye(2))
     with pytest.raises(ConfigError, match="factorises"):
         TotalCorrelation()(output_of(q))
+
+
+@pytest.mark.parametrize(
+    ("term", "latent"),
+    [
+        ("total_correlation", "von_mises_fisher"),
+        ("total_correlation", "quantised"),
+        ("total_correlation", "hierarchical"),
+        ("commitment", "gaussian"),
+        ("commitment", "hierarchical"),
+    ],
+)
+def test_a_posterior_that_a_term_cannot_charge_is_refused_before_training_by_both_names(term, latent):
+    names = f"latent '{latent}' and terms.{term} do not go together: "
+    with pytest.raises(ConfigError, match=names):
+        tiny_objective(latent={"name": latent, **LATENTS[latent]}, terms={term: {}})
 
 
 MEANS = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [1.0, 2.0], [-1.0, -2.0]])

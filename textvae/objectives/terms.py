@@ -8,12 +8,14 @@ from torch import Tensor, nn
 from torch.distributions import Independent
 
 from textvae.errors import ConfigError
+from textvae.latents.heads import Head
 from textvae.model import Output
 from textvae.objectives.commitment import Commitment
 from textvae.objectives.controllers import MinimumRate
+from textvae.objectives.term import Term
 
 
-class Weighted(nn.Module):
+class Weighted(Term):
     """weight * value(output)."""
 
     def __init__(self, weight: float) -> None:
@@ -111,6 +113,9 @@ class TotalCorrelation(Weighted):
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__(weight)
 
+    def objection(self, head: Head) -> str | None:
+        return None if head.factorises else "its q(z|x) does not factorise over the dimensions of z"
+
     def value(self, output: Output) -> Tensor:
         q = output.posterior
         if not isinstance(q, Independent) or q.base_dist.event_shape:
@@ -152,7 +157,7 @@ class CentredMuForcing(MuForcing):
         return (self.margin - 0.5 * mu.var(0).sum()).clamp_min(0.0)
 
 
-TERMS: dict[str, Callable[..., nn.Module]] = {
+TERMS: dict[str, Callable[..., Term]] = {
     "bag_of_words": BagOfWords,
     "mmd": MaximumMeanDiscrepancy,
     "mutual_information": MutualInformation,
