@@ -143,10 +143,20 @@ def test_mu_forcing_charges_what_the_means_lack_of_the_margin():
 
 @pytest.mark.parametrize("shift", [0.0, 7.0])
 def test_centred_mu_forcing_sees_the_spread_of_the_means_alone(shift):
-    spread = 0.5 * (4 / 3 + 8 / 3)
+    spread = 0.5 * (1 + 2)
     output = output_of(gaussian(MEANS + shift))
     assert CentredMuForcing(margin=5.0, weight=2.0)(output) == pytest.approx(2 * (5 - spread))
     assert CentredMuForcing(margin=1.0)(output) == 0
+
+
+def test_centred_mu_forcing_is_the_published_code_in_other_units():
+    torch.manual_seed(0)
+    mu, v = torch.randn(7, 3) + 2, 1.7
+    published = (v - torch.nn.functional.mse_loss(mu.mean(0).expand_as(mu), mu)).relu()
+    assert published > 0
+    torch.testing.assert_close(
+        CentredMuForcing(margin=3 * v / 2, weight=2 / 3)(output_of(gaussian(mu))), published
+    )
 
 
 @pytest.mark.parametrize(

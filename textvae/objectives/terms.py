@@ -145,16 +145,17 @@ class MuForcing(Weighted):
 
 
 class CentredMuForcing(MuForcing):
-    """weight * max(0, margin - sum_j var_b(mu_bj) / 2): mu-forcing about the batch's mean, which no single mean can meet.
+    """weight * max(0, margin - mean_b |mu_b - mean mu|^2 / 2): mu-forcing about the batch's mean, which no single mean can meet.
 
-    A batch of one sentence has no variance and is charged nothing.
+    The published code of Liu et al. 2019 has this form, with the mean over the Z dimensions in the place of half the sum: its
+    v is margin = Z v / 2 at weight = 2 / Z. A batch of one sentence has no spread and is charged nothing.
     """
 
     def value(self, output: Output) -> Tensor:
         mu = output.posterior.mean
         if len(mu) < 2:
             return 0.0 * mu.sum()
-        return (self.margin - 0.5 * mu.var(0).sum()).clamp_min(0.0)
+        return (self.margin - 0.5 * mu.var(0, unbiased=False).sum()).clamp_min(0.0)
 
 
 TERMS: dict[str, Callable[..., Term]] = {
