@@ -116,8 +116,9 @@ def test_gauges_count_the_codes_that_batches_use_and_no_other():
     q = part(torch.randn(4, 6))
     used = torch.tensor([len(slot.unique()) for slot in q.codes.T]).float()
     assert part.gauges()["codes_used"] == used.mean()
+    assert float(part.gauges()["code_perplexity"]) == pytest.approx(facts(q)["code_perplexity"])
     part.idle.copy_(torch.tensor([[0, 2, 3, 9, 7], [1, 4, 4, 4, 4]]))
-    part.counts.copy_(torch.tensor([[2.0, 2.0, 5.0, 1.0, 1.0], [3.0, 1.0, 1.0, 1.0, 1.0]]))
+    part.use.copy_(torch.tensor([[2.0, 2.0, 0.0, 0.0, 0.0], [3.0, 0.0, 0.0, 0.0, 0.0]]))
     assert part.gauges() == {"codes_used": 1.5, "code_perplexity": pytest.approx(1.5)}
 
 

@@ -98,7 +98,8 @@ class Quantised(Head):
 
     space = CODES
     codebooks: Tensor  # (M,K,Z/M)
-    counts: Tensor  # (M,K)
+    counts: Tensor  # (M,K) moving averages, of 1 at a code's start
+    use: Tensor  # (M,K) the same from 0 on: what stood for nothing has none
     idle: Tensor  # (M,K) batches since a code stood for anything
 
     def __init__(
@@ -122,6 +123,7 @@ class Quantised(Head):
         self.linear = nn.Linear(inputs, size, bias=False)
         self.register_buffer("codebooks", torch.randn(slots, codes, size // slots))
         self.register_buffer("counts", torch.ones(slots, codes))
+        self.register_buffer("use", torch.zeros(slots, codes))
         self.register_buffer("idle", torch.full((slots, codes), patience))
 
     def forward(self, h: Tensor) -> Distribution:
@@ -143,13 +145,12 @@ class Quantised(Head):
     def gauges(self) -> dict[str, Tensor]:
         """Of each slot, in the mean: codes that stood for anything in the last `patience` batches, and exp of the
         entropy of their use, by its moving average."""
-        alive = self.idle < self.patience
-        use = torch.where(alive, self.counts, 0.0)
-        share = use / use.sum(-1, keepdim=True).clamp_min(torch.finfo(use.dtype).tiny)
-        entropy = -torch.special.xlogy(share, share).sum(-1)
+        known = self.use.sum(-1)
+        share = self.use / torch.where(known > 0, known, 1.0).unsqueeze(-1)
+        perplexity = (-torch.special.xlogy(share, share).sum(-1)).exp()
         return {
-            "codes_used": alive.sum(-1).to(use.dtype).mean(),
-            "code_perplexity": torch.where(alive.any(-1), entropy.exp(), 0.0).mean(),
+            "codes_used": (self.idle < self.patience).sum(-1).to(share.dtype).mean(),
+            "code_perplexity": torch.where(known > 0, perplexity, 0.0).mean(),
         }
 
     @torch.no_grad()
@@ -170,6 +171,7 @@ class Quantised(Head):
         old = self.decay * (self.counts / counts).unsqueeze(-1) * self.codebooks
         self.codebooks.copy_(old + (1 - self.decay) * sums / counts.unsqueeze(-1))
         self.counts.copy_(counts)
+        self.use.lerp_(stood, 1 - self.decay)
         self.idle.copy_(torch.where(stood > 0, 0, self.idle + 1))
 
 
