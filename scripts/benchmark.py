@@ -111,7 +111,7 @@ class Ours:
         torch.manual_seed(0)
         self.model = compute("cpu", precision).place(build_model(MODEL, vocabulary, unk=3))
         self.objective, self.descent = (
-            build_objective(MODEL, 1000, vocabulary, 32),
+            build_objective(MODEL, 1000, vocabulary, self.model.head),
             Descent(self.model, sgd(), 5.0),
         )
         self.updater = Joint(self.model, self.objective, self.descent)
