@@ -1,31 +1,176 @@
-"""Curves of runs as pictures."""
+"""Runs as pictures: curves over training, the rate-distortion plane, the KL of each dimension. All return PNG bytes."""
 
+import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")
 
+import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
+from textvae.evaluation.diagnosis import ACTIVE_KL
+from textvae.reporting.records import Record, results
 from textvae.reporting.runs import Run
+from textvae.reporting.settings import labels
+from textvae.reporting.styles import add_legend, compress, legend_rows, styles
+
+KL_LABEL = "KL(q(z|x) || p(z)), nats a sentence"
+CURVES = (
+    ("valid/kl", KL_LABEL),
+    ("train/beta", "beta, weight of the rate"),
+    ("valid/active_units", "active units"),
+)
 
 
-def kl_curves(runs: Sequence[Run], path: Path) -> Path:
-    """KL and active units on validation over training, one line a run."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    for run in runs:
-        for axes, metric in ((left, "valid/kl"), (right, "valid/active_units")):
-            axes.plot(*run.curve(metric), marker="o", markersize=3, label=run.name)
-    left.set_ylabel("KL(q(z|x) || p(z)), nats a sentence")
-    right.set_ylabel("active units")
-    for axes in (left, right):
+def pictures(runs: Sequence[Run]) -> dict[str, bytes]:
+    """The figures that the runs give cause for, by the names of their files."""
+    drawn = {}
+    if any(has_curves(run) for run in runs):
+        drawn["training"] = training_curves(runs)
+    measured = [item for item in results(runs)[0] if None not in (item["kl"], item["rec"])]
+    if measured:
+        drawn["rate_distortion"] = rate_distortion(measured)
+    if len(runs) == 1 and has_dimensions(runs[0]):
+        drawn["kl_per_dimension"] = kl_per_dimension(runs[0])
+    return drawn
+
+
+def training_curves(runs: Sequence[Run]) -> bytes:
+    """KL and active units on validation after each epoch, and beta, over training: a line a run, a style a setting."""
+    names = labels([run.config for run in runs])
+    lines = [(run, name) for run, name in zip(runs, names, strict=True) if has_curves(run)]
+    styled = styles([name for _, name in lines])
+    figure, panels = _figure(3, list(styled))
+    for axes, (metric, label) in zip(panels, CURVES, strict=True):
+        for run, name in lines:
+            axes.plot(*run.curve(metric), **styled[name].line(marked=metric != "train/beta"))
         axes.set_xlabel("training step")
-        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]) if axes is left else -0.5)
+        axes.set_ylabel(label)
         axes.grid(alpha=0.3)
-        axes.legend()
-    figure.suptitle("Validation after each epoch")
-    figure.savefig(path, dpi=130)
+        axes.set_ylim(bottom=-0.03 * axes.get_ylim()[1])
+    compress(panels[0], [value for run, _ in lines for value in run.curve("valid/kl")[1]])
+    panels[2].yaxis.set_major_locator(MaxNLocator(integer=True))
+    add_legend(figure, {name: style.line() for name, style in styled.items()})
+    figure.suptitle("KL and active units on validation after each epoch, and beta")
+    return _png(figure)
+
+
+def rate_distortion(records: Sequence[Record]) -> bytes:
+    """Results on test, KL against rec, with lines of equal -ELBO = rec + KL (Alemi et al. 2018, arXiv 1711.00464).
+
+    A second panel shows those near the lowest -ELBO where others are far off. Where the corpus is known exactly,
+    no model's expected -ELBO lies below the line of its true NLL.
+    """
+    styled = styles([record["setting"] for record in records])
+    near = _near_best(records)
+    shown = [records] if len(near) in (1, len(records)) else [records, near]
+    figure, panels = _figure(len(shown), list(styled))
+    for axes, chosen in zip(panels, shown, strict=True):
+        for record in chosen:
+            axes.plot(record["kl"], record["rec"], **styled[record["setting"]].point())
+        _equal_elbo(axes, chosen)
+        axes.set_xlabel(f"rate: {KL_LABEL}")
+        axes.set_ylabel("distortion: rec = -log p(x|z), nats a sentence")
+    for axes, title in zip(
+        panels, ("all", "those near the lowest -ELBO") if len(panels) > 1 else (), strict=False
+    ):
+        axes.set_title(title, fontsize=10)
+    add_legend(figure, {name: style.point() for name, style in styled.items()})
+    figure.suptitle("Rate and distortion on test; dashed: equal -ELBO, nats a sentence")
+    return _png(figure)
+
+
+def _near_best(records: Sequence[Record]) -> list[Record]:
+    """Those within a tenth, or 4 nats, of the lowest -ELBO."""
+    best = min(record["kl"] + record["rec"] for record in records)
+    return [record for record in records if record["kl"] + record["rec"] <= best + max(4.0, best / 10)]
+
+
+def _equal_elbo(axes: Axes, records: Sequence[Record]) -> None:
+    (left, right), (low, high) = (_room([record[key] for record in records]) for key in ("kl", "rec"))
+    known = {record.get("true_nll") for record in records}
+    truth = [value for value in known if value is not None] if len(known) == 1 else []
+    axes.set_xlim(left, right)
+    axes.set_ylim(low, high)
+    x, y = np.meshgrid([left, right], [low, high])
+    levels = MaxNLocator(8).tick_values(left + low, right + high)
+    lines = axes.contour(x, y, x + y, levels=levels, colors="grey", linewidths=0.7, linestyles="dashed")
+    axes.clabel(lines, fmt="%g", fontsize=8)
+    for value in truth:
+        line = axes.contour(x, y, x + y, levels=[value], colors="black", linewidths=1.2)
+        axes.clabel(line, fmt=f"true NLL {value:.2f}", fontsize=8)
+
+
+def _room(values: Sequence[float]) -> tuple[float, float]:
+    """The range of an axis, never narrower than 2 nats."""
+    low, high = min(values), max(values)
+    margin = max(0.08 * (high - low), 1 - (high - low) / 2)
+    return low - margin, high + margin
+
+
+def has_curves(run: Run) -> bool:
+    return any(run.curve(metric)[0] for metric, _ in CURVES)
+
+
+def has_dimensions(run: Run) -> bool:
+    """Whether the run logged a KL of dimensions."""
+    return any(run.curve("valid/kl_per_dim")[1])
+
+
+def kl_per_dimension(run: Run) -> bytes:
+    """KL of each dimension on validation over training, as a heat map sorted by the last values and as lines.
+
+    Where the posterior has no KL of each dimension, its groups take their place.
+    """
+    steps, values = run.curve("valid/kl_per_dim")
+    kl = np.clip(np.array(values, dtype=float), 1e-4, None)
+    kl = kl[:, np.argsort(-kl[-1], kind="stable")]
+    each = "dimension" if [kl.shape[1]] == run.curve("valid/total_dimensions")[1][-1:] else "group"
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained")
+    _heat_map(left, kl, each)
+    right.set_prop_cycle(color=plt.get_cmap("viridis")(np.linspace(0, 0.9, kl.shape[1])))
+    right.plot(steps, kl, marker="o", markersize=2.5, linewidth=0.9)
+    if each == "dimension":
+        right.axhline(ACTIVE_KL, color="black", linestyle="dashed", linewidth=1)
+        where = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
+        right.annotate(f"active above {ACTIVE_KL:g}", (0.99, ACTIVE_KL), **where)
+    right.set_yscale("log")
+    right.set_xlabel("training step")
+    right.set_ylabel(f"KL of each {each}, nats a sentence")
+    right.grid(alpha=0.3)
+    seed = run.config.get("seed", "-")
+    figure.suptitle(f"{labels([run.config])[0]}, seed {seed}: KL of each {each} on validation")
+    return _png(figure)
+
+
+def _heat_map(axes: Axes, kl: np.ndarray, each: str) -> None:
+    """kl (validations, dimensions) with a logarithmic scale of colours."""
+    edges = [np.arange(count + 1) + 0.5 for count in kl.shape]
+    image = axes.pcolormesh(*edges, kl.T, norm=LogNorm(1e-3, max(1.0, kl.max())), cmap="viridis")
+    axes.figure.colorbar(image, ax=axes, label=f"KL of the {each}, nats a sentence", extend="min")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(f"{each}, in the order of the last KL")
+    axes.invert_yaxis()
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def _figure(panels: int, names: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """Panels side by side, with room for the legend below."""
+    width, height = {1: (9.0, 5.6), 2: (14.0, 5.2), 3: (15.0, 4.2)}[panels]
+    height += 0.2 * legend_rows(names, width)
+    figure, axes = plt.subplots(1, panels, figsize=(width, height), layout="constrained", squeeze=False)
+    return figure, list(axes[0])
+
+
+def _png(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=110)
     plt.close(figure)
-    return path
+    return file.getvalue()
