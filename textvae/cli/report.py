@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from textvae.errors import ConfigError
-from textvae.reporting.records import results
+from textvae.reporting.comparison import results
 from textvae.reporting.runs import read_runs
 from textvae.reporting.table import notes, rows, text
 from textvae.reporting.writing import write_report

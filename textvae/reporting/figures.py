@@ -1,7 +1,8 @@
 """Runs as pictures: curves over training, the rate-distortion plane, the KL of each dimension. All return PNG bytes."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 
@@ -15,10 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from textvae.evaluation.diagnosis import ACTIVE_KL
-from textvae.reporting.records import Record, results
+from textvae.reporting.comparison import Record, results
 from textvae.reporting.runs import Run
 from textvae.reporting.settings import labels
-from textvae.reporting.styles import add_legend, compress, legend_rows, styles
+from textvae.reporting.styles import Style, add_legend, compress, legend_rows, styles
 
 KL_LABEL = "KL(q(z|x) || p(z)), nats a sentence"
 CURVES = (
@@ -29,45 +30,47 @@ CURVES = (
 
 
 def pictures(runs: Sequence[Run]) -> dict[str, bytes]:
-    """The figures that the runs give cause for, by the names of their files."""
+    """The figures that the runs give cause for, by the names of their files. A setting looks the same in all."""
+    lines = [
+        (name, run)
+        for name, run in zip(labels([run.config for run in runs]), runs, strict=True)
+        if has_curves(run)
+    ]
+    records = [record for record in results(runs)[0] if None not in (record["kl"], record["rec"])]
+    styled = styles([*(name for name, _ in lines), *(record["setting"] for record in records)])
     drawn = {}
-    if any(has_curves(run) for run in runs):
-        drawn["training"] = training_curves(runs)
-    measured = [item for item in results(runs)[0] if None not in (item["kl"], item["rec"])]
-    if measured:
-        drawn["rate_distortion"] = rate_distortion(measured)
+    if lines:
+        drawn["training"] = training_curves(lines, styled)
+    if records:
+        drawn["rate_distortion"] = rate_distortion(records, styled)
     if len(runs) == 1 and has_dimensions(runs[0]):
         drawn["kl_per_dimension"] = kl_per_dimension(runs[0])
     return drawn
 
 
-def training_curves(runs: Sequence[Run]) -> bytes:
-    """KL and active units on validation after each epoch, and beta, over training: a line a run, a style a setting."""
-    names = labels([run.config for run in runs])
-    lines = [(run, name) for run, name in zip(runs, names, strict=True) if has_curves(run)]
-    styled = styles([name for _, name in lines])
+def training_curves(lines: Sequence[tuple[str, Run]], styled: Mapping[str, Style]) -> bytes:
+    """KL and active units on validation after each epoch, and beta, over training: a line a run, in its setting's style."""
     figure, panels = _figure(3, list(styled))
     for axes, (metric, label) in zip(panels, CURVES, strict=True):
-        for run, name in lines:
+        for name, run in lines:
             axes.plot(*run.curve(metric), **styled[name].line(marked=metric != "train/beta"))
         axes.set_xlabel("training step")
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
         axes.set_ylim(bottom=-0.03 * axes.get_ylim()[1])
-    compress(panels[0], [value for run, _ in lines for value in run.curve("valid/kl")[1]])
+    compress(panels[0], [value for _, run in lines for value in run.curve("valid/kl")[1]])
     panels[2].yaxis.set_major_locator(MaxNLocator(integer=True))
     add_legend(figure, {name: style.line() for name, style in styled.items()})
     figure.suptitle("KL and active units on validation after each epoch, and beta")
     return _png(figure)
 
 
-def rate_distortion(records: Sequence[Record]) -> bytes:
+def rate_distortion(records: Sequence[Record], styled: Mapping[str, Style]) -> bytes:
     """Results on test, KL against rec, with lines of equal -ELBO = rec + KL (Alemi et al. 2018, arXiv 1711.00464).
 
     A second panel shows those near the lowest -ELBO where others are far off. Where the corpus is known exactly,
     no model's expected -ELBO lies below the line of its true NLL.
     """
-    styled = styles([record["setting"] for record in records])
     near = _near_best(records)
     shown = [records] if len(near) in (1, len(records)) else [records, near]
     figure, panels = _figure(len(shown), list(styled))
@@ -98,13 +101,19 @@ def _equal_elbo(axes: Axes, records: Sequence[Record]) -> None:
     truth = [value for value in known if value is not None] if len(known) == 1 else []
     axes.set_xlim(left, right)
     axes.set_ylim(low, high)
-    x, y = np.meshgrid([left, right], [low, high])
     levels = MaxNLocator(8).tick_values(left + low, right + high)
-    lines = axes.contour(x, y, x + y, levels=levels, colors="grey", linewidths=0.7, linestyles="dashed")
-    axes.clabel(lines, fmt="%g", fontsize=8)
+    apart = [level for level in levels if all(abs(level - value) > np.ptp(levels) / 40 for value in truth)]
+    _sum_lines(axes, apart, "%g", colors="grey", linewidths=0.7, linestyles="dashed")
     for value in truth:
-        line = axes.contour(x, y, x + y, levels=[value], colors="black", linewidths=1.2)
-        axes.clabel(line, fmt=f"true NLL {value:.2f}", fontsize=8)
+        _sum_lines(axes, [value], f"true NLL {value:.2f}", colors="black", linewidths=1.2)
+
+
+def _sum_lines(axes: Axes, levels: Sequence[float], label: str, **looks: Any) -> None:
+    """x + y = level, for those levels that cross the panel; many points on each, so that its label has a place amid them."""
+    x, y = np.meshgrid(np.linspace(*axes.get_xlim(), 200), np.linspace(*axes.get_ylim(), 200))
+    crossing = [level for level in levels if x[0, 0] + y[0, 0] < level < x[-1, -1] + y[-1, -1]]
+    if crossing:
+        axes.clabel(axes.contour(x, y, x + y, levels=crossing, **looks), fmt=label, fontsize=8)
 
 
 def _room(values: Sequence[float]) -> tuple[float, float]:

@@ -4,8 +4,8 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from textvae.reporting.comparison import Record, results
 from textvae.reporting.figures import has_dimensions, kl_per_dimension
-from textvae.reporting.records import Record, results
 from textvae.reporting.runs import Run
 from textvae.reporting.table import duration, notes, rows
 

@@ -9,18 +9,22 @@ from typing import Any, NamedTuple
 from textvae.errors import CheckpointError
 
 CONFIG, SUMMARY, METRICS = "config.json", "summary.json", "metrics.jsonl"
+JOB = "job.json"  # what a sweep says became of a job
+FIRST_STAGE = "pretraining"  # the folder of a run that a run began with
 
 
 class Run(NamedTuple):
     """`config` and `summary` are the files' contents, empty where there is none; `rows` are those of metrics.jsonl.
 
-    `problem` says why there is no result, and is None for a finished run.
+    `first_stage` is the summary of the run that this one began with, where it had one of its own. `problem` says why
+    there is no result, and is None for a finished run.
     """
 
     path: Path
     config: dict[str, Any]
     summary: dict[str, Any]
     rows: list[dict[str, Any]]
+    first_stage: dict[str, Any]
     problem: str | None = None
 
     def curve(self, metric: str) -> tuple[list[float], list[Any]]:
@@ -50,33 +54,39 @@ def run_folders(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         raise CheckpointError(f"{path} is no folder; give the folder of a run or of a sweep")
     for folder, below, files in os.walk(path):
-        below.sort()
-        if {CONFIG, SUMMARY, METRICS} & set(files):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        if {CONFIG, SUMMARY, METRICS, JOB} & set(files):
             below.clear()
             yield Path(folder)
-        elif not files and set(below) <= {"wandb"} and Path(folder) != path:
-            below.clear()  # where a job failed before its first step, a tracker may have been there
+        elif set(below) <= {"wandb"} and all(name.startswith(".") for name in files) and Path(folder) != path:
+            below.clear()  # a job that failed before its first step: a tracker may have been there
             yield Path(folder)
 
 
 def read_run(folder: Path) -> Run:
     """The run in `folder`, whatever state it is in: nothing that is missing or damaged raises."""
     try:
-        config = _object(folder / CONFIG) if (folder / CONFIG).exists() else {}
-        rows = _rows(folder / METRICS) if (folder / METRICS).exists() else []
-        summary = _object(folder / SUMMARY) if (folder / SUMMARY).exists() else {}
+        config, summary, job, first = (
+            _object(folder / name) for name in (CONFIG, SUMMARY, JOB, f"{FIRST_STAGE}/{SUMMARY}")
+        )
+        rows = _rows(folder / METRICS)
     except (OSError, ValueError) as error:  # bytes that are no JSON or no text are ValueErrors
-        return Run(folder, {}, {}, [], f"damaged: {error}")
-    return Run(folder, config, summary, rows, None if summary and config else _why(config, summary, rows))
+        return Run(folder, {}, {}, [], {}, f"damaged: {' '.join(str(error).split())}")
+    return Run(folder, config, summary, rows, first, _problem(config, summary, rows, job))
 
 
-def _why(config: dict[str, Any], summary: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+def _problem(
+    config: dict[str, Any], summary: dict[str, Any], rows: list[dict[str, Any]], job: dict[str, Any]
+) -> str | None:
+    last = rows[-1] if rows else {}
     if summary:
-        return f"damaged: it holds no {CONFIG}"
-    if rows and "failed" in rows[-1]:
-        return f"failed at step {rows[-1]['step']}: {' '.join(str(rows[-1]['failed']).split())}"
+        return None if config else f"damaged: it holds no {CONFIG}"
+    if job.get("state") == "failed":
+        return f"failed: {' '.join(str(job.get('reason')).split())}"
+    if "failed" in last:
+        return f"failed at step {last['step']}: {' '.join(str(last['failed']).split())}"
     if rows:
-        return f"unfinished: step {rows[-1]['step']}, running still or killed"
+        return f"unfinished: step {last['step']}, running still or killed"
     return (
         "unfinished: nothing logged yet"
         if config
@@ -86,6 +96,8 @@ def _why(config: dict[str, Any], summary: dict[str, Any], rows: list[dict[str, A
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     """The rows; half a line at the end is what a running or a killed process leaves, and is left out."""
+    if not path.exists():
+        return []
     whole, _, _ = path.read_bytes().rpartition(b"\n")
     rows = [json.loads(line) for line in whole.split(b"\n") if line]
     if not all(isinstance(row, dict) and isinstance(row.get("step"), int) for row in rows):
@@ -94,6 +106,9 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _object(path: Path) -> dict[str, Any]:
+    """The mapping in a JSON file; empty where there is no file."""
+    if not path.exists():
+        return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -13,6 +13,8 @@ BESIDES = (
     "run_dir",
     "sweep_dir",
     "resume",
+    "jobs",
+    "metric",
     "overrides",
     "tracker",
     "compute.device",

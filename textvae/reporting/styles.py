@@ -1,7 +1,7 @@
 """How settings are told apart in pictures, and where their legend and their outliers go."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
@@ -43,15 +43,12 @@ class Style(NamedTuple):
         }
 
 
-def styles(names: Sequence[str]) -> dict[str, Style]:
-    """A style for each name: 84 that differ in colour or in both dashes and marker, then the same again."""
-    found = {}
-    for i, name in enumerate(dict.fromkeys(names)):
-        turn = i // len(COLOURS)
-        found[name] = Style(
-            COLOURS[i % len(COLOURS)], DASHES[turn % len(DASHES)], MARKERS[turn % len(MARKERS)]
-        )
-    return found
+def styles(names: Iterable[str]) -> dict[str, Style]:
+    """A style for each name: 84 that differ, neighbours in colour, dashes and marker; then the same again."""
+    return {
+        name: Style(COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)], MARKERS[i % len(MARKERS)])
+        for i, name in enumerate(dict.fromkeys(names))
+    }
 
 
 def add_legend(figure: Figure, drawn: Mapping[str, Mapping[str, Any]]) -> None:

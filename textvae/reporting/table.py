@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from textvae.reporting.records import Record, Setting, flat, settings, verdict
+from textvae.reporting.comparison import Record, Setting, flat, settings, verdict
 
 Table = list[list[str]]
 
@@ -18,11 +18,11 @@ class Column(NamedTuple):
     shown: Callable[[Sequence[Setting]], bool] = lambda grouped: True
 
 
-def spread(mean: float | None, sd: float | None, digits: int = 2) -> str:
-    """`1.23`, or `1.23±0.04` where there is a spread; `-` where there is no figure."""
+def figure(mean: float | None, spread: float | None, digits: int = 2) -> str:
+    """`1.23`, or `1.23 (0.04)` where there is a spread; `-` where there is no figure."""
     if mean is None:
         return "-"
-    return f"{mean:.{digits}f}" + ("" if sd is None else f"±{sd:.{digits}f}")
+    return f"{mean:z.{digits}f}" + ("" if spread is None else f" ({spread:.{digits}f})")
 
 
 def duration(seconds: float) -> str:
@@ -33,7 +33,7 @@ def duration(seconds: float) -> str:
 
 
 def _figure(name: str) -> Callable[[Setting], str]:
-    return lambda one: spread(one.mean(name), one.sd(name))
+    return lambda one: figure(one.mean(name), one.spread(name))
 
 
 def _fact(name: str) -> Callable[[Setting], str]:
@@ -41,9 +41,10 @@ def _fact(name: str) -> Callable[[Setting], str]:
 
 
 def _active_units(one: Setting) -> str:
-    mean, sd = one.mean("active_units"), one.sd("active_units")
-    whole = mean is not None and mean.is_integer() and not sd
-    return f"{spread(mean, None, 0) if whole else spread(mean, sd, 1)}/{_fact('total_dimensions')(one)}"
+    mean, spread = one.mean("active_units"), one.spread("active_units")
+    whole = mean is not None and mean.is_integer() and not spread
+    counted = figure(mean, None, 0) if whole else figure(mean, None, 1)
+    return f"{counted}/{_fact('total_dimensions')(one)}" + (f" ({spread:.0f})" if spread else "")
 
 
 def _information(one: Setting) -> str:
@@ -69,7 +70,7 @@ def _samples_differ(grouped: Sequence[Setting]) -> bool:
 
 COLUMNS = (
     Column("setting", lambda one: one.name),
-    Column("seeds (mean±sd)", lambda one: ",".join(str(seed) for seed in one.seeds), _several_seeds),
+    Column("seeds: mean (max - min)", lambda one: ",".join(str(seed) for seed in one.seeds), _several_seeds),
     Column("NLL (IW)", _figure("nll_iw")),
     Column("PPL (IW)", _figure("ppl_iw")),
     Column("IW samples", _fact("iw_samples"), _samples_differ),
@@ -79,7 +80,7 @@ COLUMNS = (
     Column("KL", _figure("kl")),
     Column("AU", _active_units),
     Column("MI bounds", _information),
-    Column("cap ln N", lambda one: spread(one.fact("mi_cap"), None)),
+    Column("cap ln N", lambda one: figure(one.fact("mi_cap"), None)),
     Column("verdict", verdict),
     Column("wall", _wall),
 )
@@ -111,7 +112,7 @@ def notes(records: Sequence[Record]) -> list[str]:
     if _some_lack_iw(grouped):
         lines.append("PPL (ELBO): the perplexity by -ELBO, a looser bound.")
     if any(len(one.records) > 1 for one in grouped):
-        lines.append("±: sample standard deviation over the seeds (n - 1).")
+        lines.append("Of several seeds: the mean, and in brackets the largest less the smallest.")
     return lines
 
 
@@ -131,7 +132,7 @@ def markdown(table: Sequence[Sequence[str]]) -> str:
 
 
 def comma_separated(records: Sequence[Record]) -> str:
-    """CSV with a line a setting, all figures unrounded with their `_sd`; what is not known is empty."""
+    """CSV with a line a setting, all figures unrounded with their `_spread`; what is not known is empty."""
     lines = flat(settings(records))
     file = io.StringIO()
     writer = csv.DictWriter(file, fieldnames=list(lines[0]) if lines else ["setting"], lineterminator="\n")

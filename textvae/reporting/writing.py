@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from textvae.errors import ConfigError
+from textvae.reporting.comparison import Record, flat, results, settings
 from textvae.reporting.figures import pictures
 from textvae.reporting.page import page
-from textvae.reporting.records import Record, flat, results, settings
 from textvae.reporting.runs import Run
 from textvae.reporting.table import comma_separated, markdown, notes, rows
 
@@ -35,9 +35,9 @@ def write_report(runs: Sequence[Run], folder: Path) -> list[Path]:
 
 
 def document(records: Sequence[Record], without: Sequence[Run]) -> dict[str, Any]:
-    """What table.json holds: settings with mean and sample standard deviation, runs, and those without a result."""
+    """What table.json holds: settings with mean and spread, runs, and those without a result."""
     return {
-        "spread": "sample standard deviation over the runs of a setting (n - 1)",
+        "spread": "largest less smallest over the runs of a setting",
         "settings": flat(settings(records)),
         "runs": [dict(record) for record in records],
         "without_result": [{"path": str(run.path), "problem": run.problem} for run in without],

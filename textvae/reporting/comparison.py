@@ -37,10 +37,10 @@ class Setting(NamedTuple):
         values = self._values(figure)
         return None if values is None else statistics.fmean(values)
 
-    def sd(self, figure: str) -> float | None:
-        """The sample standard deviation, over runs - 1; None for a single run."""
+    def spread(self, figure: str) -> float | None:
+        """The largest less the smallest; None for a single run."""
         values = self._values(figure)
-        return None if values is None or len(values) < 2 else statistics.stdev(values)
+        return None if values is None or len(values) < 2 else max(values) - min(values)
 
     def fact(self, name: str) -> Any:
         """What all runs agree on; None where they do not."""
@@ -74,14 +74,14 @@ def results(runs: Iterable[Run]) -> tuple[list[dict[str, Any]], list[Run]]:
 
 def record(run: Run, name: str) -> dict[str, Any]:
     """The figures of a finished run under their names in summary.json, what it took, and where it was made."""
-    test, train, corpus = (run.summary.get(part) or {} for part in ("test", "train", "corpus"))
-    made = run.summary.get("environment") or {}
+    test, train, corpus, made = (run.summary[part] for part in ("test", "train", "corpus", "environment"))
     figures = {key: test.get(key) for key in (*FIGURES, *FACTS, "status") if key != "wall_s"}
     return {
         "setting": name,
-        "seed": run.summary.get("seed", run.config.get("seed")),
+        "seed": run.summary["seed"],
         **figures,
-        **{key: train.get(key) for key in ("epochs", "steps", "wall_s")},
+        **{key: train.get(key) for key in ("epochs", "steps")},
+        "wall_s": _wall(train, run.first_stage.get("train") or {}),
         "true_nll": corpus.get("test_nll"),
         "true_information": corpus.get("information"),
         **{key: made.get(key) for key in ("commit", "machine", "date")},
@@ -101,13 +101,13 @@ def settings(records: Iterable[Record]) -> list[Setting]:
 
 
 def flat(grouped: Sequence[Setting]) -> list[dict[str, Any]]:
-    """A mapping a setting, as CSV and JSON hold it: each figure's mean, its sample standard deviation, and facts."""
+    """A mapping a setting, as CSV and JSON hold it: each figure's mean, its spread (largest - smallest), and facts."""
     rows = []
     for one in grouped:
         row: dict[str, Any] = {"setting": one.name, "runs": len(one.records)}
         row["seeds"] = " ".join(str(seed) for seed in one.seeds)
         for figure in FIGURES:
-            row |= {figure: one.mean(figure), f"{figure}_sd": one.sd(figure)}
+            row |= {figure: one.mean(figure), f"{figure}_spread": one.spread(figure)}
         row |= {fact: one.fact(fact) for fact in FACTS}
         row["status"] = verdict(one)
         rows.append(row)
@@ -120,12 +120,29 @@ def verdict(one: Setting) -> str:
     return next(iter(counts)) if len(counts) == 1 else ", ".join(f"{n} {name}" for name, n in counts.items())
 
 
+def _wall(*stages: Mapping[str, Any]) -> float | None:
+    """The time of all stages that there were, where the last is known."""
+    seconds = [stage["wall_s"] for stage in stages if stage.get("wall_s") is not None]
+    return sum(seconds) if stages[0].get("wall_s") is not None else None
+
+
 def _checked(run: Run) -> Run:
-    """The run, with a problem where its summary lacks what every summary holds."""
-    if run.problem is not None:
-        return run
-    test = run.summary.get("test")
-    missing = [key for key in NEEDED if not isinstance(test, dict) or key not in test]
-    if missing:
-        return run._replace(problem=f"damaged: summary.json lacks test.{missing[0]}")
-    return run
+    """The run, with a problem where its summary is not what training writes."""
+    fault = None if run.problem is not None else _fault(run.summary)
+    return run if fault is None else run._replace(problem=f"damaged: summary.json {fault}")
+
+
+def _fault(summary: Mapping[str, Any]) -> str | None:
+    for part in ("test", "train", "corpus", "environment"):
+        if not isinstance(summary.get(part), dict):
+            return f"lacks {part}"
+    if not isinstance(summary.get("seed"), int):
+        return "lacks seed"
+    for key in NEEDED:
+        if key not in summary["test"]:
+            return f"lacks test.{key}"
+    figures = {**summary["test"], "wall_s": summary["train"].get("wall_s")}
+    for key in FIGURES:
+        if not isinstance(figures.get(key), int | float | None):
+            return f"has {key} = {figures[key]!r}, which is no number"
+    return None
