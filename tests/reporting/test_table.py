@@ -33,7 +33,19 @@ def test_known_numbers_of_one_run():
         "verdict",
         "wall",
     ]
-    assert table[1] == ["plain", "99.00", "91.50", "100.00", "98.00", "2.00", "5/32", "1.50 - 1.60", "8.23", "HEALTHY", "42 s"]
+    assert table[1] == [
+        "plain",
+        "99.00",
+        "91.50",
+        "100.00",
+        "98.00",
+        "2.00",
+        "5/32",
+        "1.50 - 1.60",
+        "8.23",
+        "HEALTHY",
+        "42 s",
+    ]
 
 
 def test_seeds_are_one_row_with_mean_and_largest_less_smallest():

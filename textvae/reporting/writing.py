@@ -15,6 +15,17 @@ from textvae.reporting.table import comma_separated, markdown, notes, rows
 
 def write_report(runs: Sequence[Run], folder: Path) -> list[Path]:
     """Writes all that the runs give cause for and returns the paths. ConfigError where the folder cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files = _contents(runs)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+    except OSError as error:
+        raise ConfigError(f"output={folder}: cannot be written: {error}") from error
+    return [folder / name for name in sorted(files)]
+
+
+def _contents(runs: Sequence[Run]) -> dict[str, bytes]:
     records, without = results(runs)
     drawn = pictures(runs)
     files: dict[str, bytes] = {f"{name}.png": png for name, png in drawn.items()}
@@ -25,13 +36,7 @@ def write_report(runs: Sequence[Run], folder: Path) -> list[Path]:
         json.dumps(document(records, without), indent=2, ensure_ascii=False).encode() + b"\n"
     )
     files["report.html"] = page(runs, drawn).encode()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
-    except OSError as error:
-        raise ConfigError(f"output={folder}: cannot be written: {error}") from error
-    return [folder / name for name in sorted(files)]
+    return files
 
 
 def document(records: Sequence[Record], without: Sequence[Run]) -> dict[str, Any]:
