@@ -49,6 +49,14 @@ def test_outliers_unfinished_runs_and_nothing_at_all(tmp_path):
     assert pictures(read_runs([write_run(tmp_path / "e", config(), None, [])])) == {}
 
 
+def test_outliers_get_a_second_panel_for_the_others(tmp_path):
+    for i, kl in enumerate((0.0, 3.0, 400.0)):
+        finished(tmp_path / str(i), name=str(i), kl=kl, rec=max(1.0, 100 - kl))
+    alike = pictures(read_runs([tmp_path / "0", tmp_path / "1"]))["rate_distortion"]
+    apart = pictures(read_runs([tmp_path]))["rate_distortion"]
+    assert drawn(apart).shape[1] > drawn(alike).shape[1]
+
+
 @pytest.mark.parametrize(("epochs", "dimensions", "kl"), [(1, 1, 5.0), (12, 128, 40.0), (3, 16, 0.0)])
 def test_the_dimensions_of_any_run_are_drawn(tmp_path, epochs, dimensions, kl):
     logged = rows(kl, epochs, dimensions)

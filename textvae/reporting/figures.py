@@ -50,7 +50,8 @@ def pictures(runs: Sequence[Run]) -> dict[str, bytes]:
 
 def training_curves(lines: Sequence[tuple[str, Run]], styled: Mapping[str, Style]) -> bytes:
     """KL and active units on validation after each epoch, and beta, over training: a line a run, in its setting's style."""
-    figure, panels = _figure(3, list(styled))
+    looks = {name: styled[name].line() for name, _ in lines}
+    figure, panels = _figure(3, list(looks))
     for axes, (metric, label) in zip(panels, CURVES, strict=True):
         for name, run in lines:
             axes.plot(*run.curve(metric), **styled[name].line(marked=metric != "train/beta"))
@@ -60,7 +61,7 @@ def training_curves(lines: Sequence[tuple[str, Run]], styled: Mapping[str, Style
         axes.set_ylim(bottom=-0.03 * axes.get_ylim()[1])
     compress(panels[0], [value for _, run in lines for value in run.curve("valid/kl")[1]])
     panels[2].yaxis.set_major_locator(MaxNLocator(integer=True))
-    add_legend(figure, {name: style.line() for name, style in styled.items()})
+    add_legend(figure, looks)
     figure.suptitle("KL and active units on validation after each epoch, and beta")
     return _png(figure)
 
@@ -68,15 +69,16 @@ def training_curves(lines: Sequence[tuple[str, Run]], styled: Mapping[str, Style
 def rate_distortion(records: Sequence[Record], styled: Mapping[str, Style]) -> bytes:
     """Results on test, KL against rec, with lines of equal -ELBO = rec + KL (Alemi et al. 2018, arXiv 1711.00464).
 
-    A second panel shows those near the lowest -ELBO where others are far off. Where the corpus is known exactly,
-    no model's expected -ELBO lies below the line of its true NLL.
+    A second panel shows those near the lowest -ELBO where others are far off. Where the corpus is known exactly, no
+    unconditional model's expected -ELBO lies below the line of its true NLL.
     """
     near = _near_best(records)
     shown = [records] if len(near) in (1, len(records)) else [records, near]
-    figure, panels = _figure(len(shown), list(styled))
+    points = {record["setting"]: styled[record["setting"]].point() for record in records}
+    figure, panels = _figure(len(shown), list(points))
     for axes, chosen in zip(panels, shown, strict=True):
         for record in chosen:
-            axes.plot(record["kl"], record["rec"], **styled[record["setting"]].point())
+            axes.plot(record["kl"], record["rec"], **points[record["setting"]])
         _equal_elbo(axes, chosen)
         axes.set_xlabel(f"rate: {KL_LABEL}")
         axes.set_ylabel("distortion: rec = -log p(x|z), nats a sentence")
@@ -84,7 +86,7 @@ def rate_distortion(records: Sequence[Record], styled: Mapping[str, Style]) -> b
         panels, ("all", "those near the lowest -ELBO") if len(panels) > 1 else (), strict=False
     ):
         axes.set_title(title, fontsize=10)
-    add_legend(figure, {name: style.point() for name, style in styled.items()})
+    add_legend(figure, points)
     figure.suptitle("Rate and distortion on test; dashed: equal -ELBO, nats a sentence")
     return _png(figure)
 
@@ -96,9 +98,10 @@ def _near_best(records: Sequence[Record]) -> list[Record]:
 
 
 def _equal_elbo(axes: Axes, records: Sequence[Record]) -> None:
-    (left, right), (low, high) = (_room([record[key] for record in records]) for key in ("kl", "rec"))
     known = {record.get("true_nll") for record in records}
     truth = [value for value in known if value is not None] if len(known) == 1 else []
+    left, right = _room([0.0, *(record["kl"] for record in records)])
+    low, high = _room([*truth, *(record["rec"] for record in records)])
     axes.set_xlim(left, right)
     axes.set_ylim(low, high)
     levels = MaxNLocator(8).tick_values(left + low, right + high)
@@ -109,11 +112,15 @@ def _equal_elbo(axes: Axes, records: Sequence[Record]) -> None:
 
 
 def _sum_lines(axes: Axes, levels: Sequence[float], label: str, **looks: Any) -> None:
-    """x + y = level, for those levels that cross the panel; many points on each, so that its label has a place amid them."""
-    x, y = np.meshgrid(np.linspace(*axes.get_xlim(), 200), np.linspace(*axes.get_ylim(), 200))
-    crossing = [level for level in levels if x[0, 0] + y[0, 0] < level < x[-1, -1] + y[-1, -1]]
-    if crossing:
-        axes.clabel(axes.contour(x, y, x + y, levels=crossing, **looks), fmt=label, fontsize=8)
+    """x + y = level, for the levels that cross the panel well within it, labelled where its diagonal crosses them."""
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    shares = {level: (level - left - low) / (right - left + high - low) for level in levels}
+    within = {level: share for level, share in shares.items() if 0.04 < share < 0.96}
+    if within:
+        x, y = np.meshgrid(np.linspace(left, right, 200), np.linspace(low, high, 200))
+        lines = axes.contour(x, y, x + y, levels=sorted(within), **looks)
+        places = [(left + share * (right - left), low + share * (high - low)) for share in within.values()]
+        axes.clabel(lines, fmt=label, fontsize=8, manual=places)
 
 
 def _room(values: Sequence[float]) -> tuple[float, float]:
