@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.reporting.folders import config, finished, rows, write_run
+from tests.reporting.folders import config, finished, measured, rows, write_run
 from textvae.reporting.figures import kl_per_dimension, pictures
 from textvae.reporting.runs import read_runs
 from textvae.reporting.styles import styles
@@ -61,6 +61,15 @@ def test_outliers_get_a_second_panel_for_the_others(tmp_path):
 def test_the_dimensions_of_any_run_are_drawn(tmp_path, epochs, dimensions, kl):
     logged = rows(kl, epochs, dimensions)
     drawn(kl_per_dimension(read_runs([write_run(tmp_path / "run", config(), None, logged)])[0]))
+
+
+def test_figures_beyond_all_bounds_leave_gaps(tmp_path):
+    logged = [{"step": 1, "valid/kl": None, "valid/kl_per_dim": [None, 1.0]}]
+    logged += [{"step": 2, "valid/kl": 3.0, "valid/kl_per_dim": [2.0, 1.0]}]
+    runs = read_runs(
+        [write_run(tmp_path / "run", config(), {**measured(), "kl": None, "ppl_iw": None}, logged)]
+    )
+    assert list(pictures(runs)) == ["training", "kl_per_dimension"]
 
 
 def test_a_language_model_has_no_dimensions_to_draw(tmp_path):

@@ -58,7 +58,8 @@ def training_curves(lines: Sequence[tuple[str, Run]], styled: Mapping[str, Style
         axes.set_xlabel("training step")
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
-        axes.set_ylim(bottom=-0.03 * axes.get_ylim()[1])
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(min(bottom, -0.03 * top), 1.03 * top)
     compress(panels[0], [value for _, run in lines for value in run.curve("valid/kl")[1]])
     panels[2].yaxis.set_major_locator(MaxNLocator(integer=True))
     add_legend(figure, looks)
@@ -82,10 +83,9 @@ def rate_distortion(records: Sequence[Record], styled: Mapping[str, Style]) -> b
         _equal_elbo(axes, chosen)
         axes.set_xlabel(f"rate: {KL_LABEL}")
         axes.set_ylabel("distortion: rec = -log p(x|z), nats a sentence")
-    for axes, title in zip(
-        panels, ("all", "those near the lowest -ELBO") if len(panels) > 1 else (), strict=False
-    ):
-        axes.set_title(title, fontsize=10)
+    if len(panels) > 1:
+        panels[0].set_title("all", fontsize=10)
+        panels[1].set_title("those near the lowest -ELBO", fontsize=10)
     add_legend(figure, points)
     figure.suptitle("Rate and distortion on test; dashed: equal -ELBO, nats a sentence")
     return _png(figure)
@@ -131,6 +131,7 @@ def _room(values: Sequence[float]) -> tuple[float, float]:
 
 
 def has_curves(run: Run) -> bool:
+    """Whether the run logged anything that is drawn over training."""
     return any(run.curve(metric)[0] for metric, _ in CURVES)
 
 
@@ -168,7 +169,7 @@ def kl_per_dimension(run: Run) -> bytes:
 def _heat_map(axes: Axes, kl: np.ndarray, each: str) -> None:
     """kl (validations, dimensions) with a logarithmic scale of colours."""
     edges = [np.arange(count + 1) + 0.5 for count in kl.shape]
-    image = axes.pcolormesh(*edges, kl.T, norm=LogNorm(1e-3, max(1.0, kl.max())), cmap="viridis")
+    image = axes.pcolormesh(*edges, kl.T, norm=LogNorm(1e-3, np.nanmax(kl, initial=1.0)), cmap="viridis")
     axes.figure.colorbar(image, ax=axes, label=f"KL of the {each}, nats a sentence", extend="min")
     axes.set_xlabel("epoch")
     axes.set_ylabel(f"{each}, in the order of the last KL")
