@@ -14,7 +14,7 @@ VERBS = {
     "reconstruct": "sentences through q(z|x) and back",
     "encode": "posterior means and variances of sentences, as JSON lines",
     "analogy": "a is to b as c is to ?",
-    "report": "finished runs side by side: textvae report RUN RUN output=FOLDER",
+    "report": "runs and sweeps side by side: textvae report SWEEP_DIR|RUN ... [output=FOLDER]",
 }
 
 
