@@ -72,9 +72,10 @@ class SemiAmortisedVAE(SentenceVAE):
 
     SA-VAE (Kim et al. 2018, arXiv 1802.02550). l (B,2Z) are the head's own parameters, (mu, logvar) of a Gaussian. Each
     step's ELBO is that of one z, of new noise in training; in evaluation each step has its noise for all sentences, so
-    that q(z|x) is a function of x alone. The gradient of a loss goes through the steps to encoder, decoder and prior,
-    as published (there clipped on the way as well). The KL always counts in full here, where the published code anneals it.
-    Pseudo-inputs of a prior are not refined. A training step takes about 1 + 3 K times as long.
+    that q(z|x) is a function of x alone. A loss's gradient goes through the steps to encoder, decoder and prior, as
+    published, where it is clipped on the way as well; there an annealed KL is annealed in the steps' ELBO too, here it
+    counts in full. Pseudo-inputs of a prior are not refined. K steps are K more passes through the decoder, forward and
+    back, and 2 K for the gradient through them.
     """
 
     head: GaussianHead
