@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.tiny import VOCABULARY, tiny_batch, tiny_config, tiny_model
+from tests.tiny import VOCABULARY, tiny_batch, tiny_config
 from textvae.data.batching import Batch
 from textvae.errors import ConfigError
 from textvae.evaluation.evaluator import evaluate
@@ -267,15 +267,19 @@ def test_other_posteriors_are_refused_by_both_names(latent, prior):
         ({"steps": -1}, "steps is -1"),
         ({"lr": 0}, "lr is 0"),
         ({"clip": 0.0}, "clip 0.0"),
+        ({"clip": math.inf}, "clip inf"),
         ({"momentum": 1.0}, "momentum is 1.0"),
     ],
 )
 def test_settings_out_of_range(settings, says):
     with pytest.raises(ValueError, match=says):
         SemiAmortised(**settings)
-    with pytest.raises(ConfigError, match="no setting 'rate'"):
-        build_refined(tiny_config(refinement={"name": "semi_amortised", "rate": 1}), VOCABULARY, unk=3)
 
 
-def test_tiny_models_are_unrefined():
-    assert type(tiny_model()) is SentenceVAE
+def test_unknown_settings_and_names_are_refused():
+    for section, says in (
+        ({"name": "semi_amortised", "rate": 1}, "no setting 'rate'"),
+        ({"name": "more"}, "known: none"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            build_refined(tiny_config(refinement=section), VOCABULARY, unk=3)

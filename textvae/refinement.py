@@ -53,8 +53,8 @@ class SemiAmortised:
     def __post_init__(self) -> None:
         if self.steps < 0:
             raise ValueError(f"steps is {self.steps}, must be at least 0")
-        if not (0 < self.lr < torch.inf and self.clip > 0):
-            raise ValueError(f"lr is {self.lr} and clip {self.clip}, both must be above 0, lr finite")
+        if not (0 < self.lr < torch.inf and 0 < self.clip < torch.inf):
+            raise ValueError(f"lr is {self.lr} and clip {self.clip}, both must be above 0 and finite")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum is {self.momentum}, must be in [0, 1)")
 
@@ -89,38 +89,36 @@ class SemiAmortisedVAE(SentenceVAE):
 
     def posterior(self, batch: Batch) -> Distribution:
         """q(z|x) after refinement, batch shape (B,), with or without gradients (but not within inference_mode)."""
-        return self.head.at(
-            self._refined(self.head.linear(self.encoder(batch.sentences, batch.lengths + 1)), batch)
-        )
+        start = self.head.linear(self.encoder(batch.sentences, batch.lengths + 1))
+        return self.head.at(self._refined(start, batch))
 
-    def _refined(self, parameters: Tensor, batch: Batch) -> Tensor:
+    def _refined(self, place: Tensor, batch: Batch) -> Tensor:
+        """l_0 (B,2Z) -> l_K (B,2Z)."""
+        chosen, velocity = self.settings, torch.zeros_like(place)
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        velocity = torch.zeros_like(parameters)
-        for noise, seed in self._chance(parameters):
-            slope = Slope.apply(self._elbo(batch, noise, seed), parameters, *trained)
+        for noise, seed in self._chance(place):
+            slope = Slope.apply(self._elbo(batch, noise, seed), place, *trained)
             size = slope.norm(dim=-1, keepdim=True)
-            velocity = self.settings.momentum * velocity + slope * (
-                self.settings.clip / size.clamp_min(self.settings.clip)
-            )
-            parameters = parameters + self.settings.lr * velocity
-        return parameters
+            velocity = chosen.momentum * velocity + slope * (chosen.clip / size.clamp_min(chosen.clip))
+            place = place + chosen.lr * velocity
+        return place
 
-    def _chance(self, parameters: Tensor) -> Iterator[tuple[Tensor, int]]:
+    def _chance(self, place: Tensor) -> Iterator[tuple[Tensor, int]]:
         """For each step the noise of z, (B,Z) or (1,Z), and the seed of what else is drawn, such as dropout."""
-        steps, shape = self.settings.steps, (len(parameters), self.latent_size)
+        steps, shape = self.settings.steps, (len(place), self.latent_size)
         if not self.training:
             return zip(self.noise, range(steps), strict=True)
-        noise = torch.randn(steps, *shape, dtype=parameters.dtype, device=parameters.device)
+        noise = torch.randn(steps, *shape, dtype=place.dtype, device=place.device)
         return zip(noise, torch.randint(2**62, (steps,)).tolist(), strict=True)
 
     def _elbo(self, batch: Batch, noise: Tensor, seed: int) -> Callable[[Tensor], Tensor]:
         """l (B,2Z) -> the sum of the sentences' ELBOs at z = mu + sigma noise, nats; the same l gives the same."""
 
-        def elbo(parameters: Tensor) -> Tensor:
-            devices = [parameters.device] if parameters.device.type == "cuda" else []
+        def elbo(place: Tensor) -> Tensor:
+            devices = [place.device] if place.device.type == "cuda" else []
             with torch.random.fork_rng(devices), _exact_products(self):
                 torch.manual_seed(seed)
-                q = self.head.at(parameters)
+                q = self.head.at(place)
                 z = (q.mean + q.stddev * noise)[None]
                 kl = kl_groups(q, self.prior(batch), z).sum()
                 return self.log_likelihood(batch, z).sum() - kl
