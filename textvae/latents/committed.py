@@ -4,7 +4,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Independent
 from torch.nn.functional import batch_norm
 
 from textvae.latents.heads import GaussianHead, gaussian
@@ -37,8 +37,8 @@ class BatchNormHead(GaussianHead):
         self.statistics = RunningStatistics(size)
         self.shift = nn.Parameter(self.linear.weight.new_zeros(size))
 
-    def forward(self, h: Tensor) -> Distribution:
-        mu, logvar = self.linear(h).chunk(2, dim=-1)
+    def at(self, parameters: Tensor) -> Independent:
+        mu, logvar = parameters.chunk(2, dim=-1)
         return gaussian(self.gamma * self._normalised(mu) + self.shift, (0.5 * logvar).exp())
 
     def _normalised(self, mu: Tensor) -> Tensor:
@@ -91,8 +91,9 @@ class DeltaHead(GaussianHead):
         low, high = log_roots(delta)
         self.low, self.range = low + MARGIN * (high - low), (1 - 2 * MARGIN) * (high - low)
 
-    def forward(self, h: Tensor) -> Distribution:
-        m, position = self.linear(h).chunk(2, dim=-1)
+    def at(self, parameters: Tensor) -> Independent:
+        """The posterior of W h = (m, position), (B,2Z)."""
+        m, position = parameters.chunk(2, dim=-1)
         logvar = self.low + self.range * position.sigmoid()
         mu = (self.room + logvar - logvar.exp() + m.relu()).sqrt()
         return gaussian(mu, (0.5 * logvar).exp())

@@ -56,7 +56,11 @@ class GaussianHead(Head):
         self.linear = nn.Linear(inputs, 2 * size, bias=False)
 
     def forward(self, h: Tensor) -> Distribution:
-        mu, logvar = self.linear(h).chunk(2, dim=-1)
+        return self.at(self.linear(h))
+
+    def at(self, parameters: Tensor) -> Independent:
+        """The posterior of W h = (mu, logvar), (B,2Z)."""
+        mu, logvar = parameters.chunk(2, dim=-1)
         return gaussian(mu, (0.5 * logvar).exp())
 
 

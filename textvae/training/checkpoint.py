@@ -6,7 +6,8 @@ from typing import Any
 
 from textvae.data.tokenization import Tokenizer
 from textvae.errors import CheckpointError
-from textvae.model import SentenceVAE, build_model
+from textvae.model import SentenceVAE
+from textvae.refinement import build_refined
 from textvae.training.files import read_tensors, write_json, write_tensors
 
 
@@ -56,7 +57,7 @@ def load_model(path: str | Path) -> tuple[SentenceVAE, Tokenizer, dict[str, Any]
     folder = RunFolder(path)
     config = folder.read_config()
     tokenizer = Tokenizer.load(folder.tokenizer)
-    model = build_model(config, tokenizer.size, tokenizer.unk)
+    model = build_refined(config, tokenizer.size, tokenizer.unk)
     load_weights(model, folder.weights())
     return model.eval(), tokenizer, config
 

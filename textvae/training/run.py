@@ -11,8 +11,9 @@ import torch
 from textvae.data.batching import Batcher
 from textvae.errors import CheckpointError
 from textvae.generation.sentences import SentenceSpace
-from textvae.model import SentenceVAE, build_model
+from textvae.model import SentenceVAE
 from textvae.objectives.objective import Objective, build_objective
+from textvae.refinement import build_refined
 from textvae.registry import construct
 from textvae.training.checkpoint import RunFolder
 from textvae.training.compute import build_compute
@@ -100,7 +101,7 @@ def assemble(
     data = prepare_data(config, console.say)
     train, valid, test = (split_batches(data, config, split) for split in ("train", "valid", "test"))
     torch.manual_seed(config["seed"])
-    model = machine.place(build_model(config, data.tokenizer.size, data.tokenizer.unk))
+    model = machine.place(build_refined(config, data.tokenizer.size, data.tokenizer.unk))
     objective = build_objective(config, train.steps_per_epoch, data.tokenizer.size, model.head)
     objective = objective.to(machine.device)
     descent, plateau = build_descent(model, objective, config["optimizer"])
