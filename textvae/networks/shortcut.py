@@ -4,13 +4,11 @@ A decoder that is told of x by another way than z is no p(x|z): rec, bounds and 
 given what the shortcut carries, and say nothing of p(x). Generation has no x, and goes without.
 """
 
-from collections.abc import Collection
-
 import torch
 from torch import Tensor, nn
 
 from textvae.data.specials import SPECIALS
-from textvae.networks.decoder import LSTMDecoder
+from textvae.networks.decoder import LSTMDecoder, LSTMSettings
 from textvae.networks.recurrence import State
 
 
@@ -20,23 +18,9 @@ class ShortcutDecoder(LSTMDecoder):
     What b tells for nothing z is not paid to tell: the KL falls.
     """
 
-    def __init__(
-        self,
-        vocabulary: int,
-        latent: int,
-        unk: int,
-        embedding: int = 256,
-        hidden: int = 256,
-        layers: int = 1,
-        z_into: Collection[str] = ("state", "input"),
-        dropout_in: float = 0.5,
-        dropout_out: float = 0.5,
-        word_keep: float = 1.0,
-    ) -> None:
-        super().__init__(
-            vocabulary, latent, unk, embedding, hidden, layers, z_into, dropout_in, dropout_out, word_keep
-        )
-        self.of_words = nn.Linear(embedding, hidden, bias=False)
+    def __init__(self, settings: LSTMSettings) -> None:
+        super().__init__(settings)
+        self.of_words = nn.Linear(settings.embedding, settings.hidden, bias=False)
 
     def start(self, z: Tensor) -> State:
         """(h0, c0) of the LSTM and what passes z by, (1,N,H): nothing, as x is not known."""
@@ -69,25 +53,11 @@ class GatedShortcutDecoder(ShortcutDecoder):
     the words' bag is of use only to the degree that q(z|x) is sure of its gate.
     """
 
-    def __init__(
-        self,
-        vocabulary: int,
-        latent: int,
-        unk: int,
-        embedding: int = 256,
-        hidden: int = 256,
-        layers: int = 1,
-        z_into: Collection[str] = ("state", "input"),
-        dropout_in: float = 0.5,
-        dropout_out: float = 0.5,
-        word_keep: float = 1.0,
-    ) -> None:
-        super().__init__(
-            vocabulary, latent, unk, embedding, hidden, layers, z_into, dropout_in, dropout_out, word_keep
-        )
-        if latent < 1:
+    def __init__(self, settings: LSTMSettings) -> None:
+        super().__init__(settings)
+        if settings.latent < 1:
             raise ValueError("a gate needs a z; the shortcut of a model without z is decoder=shortcut")
-        self.to_gate = nn.Linear(latent, hidden, bias=False)
+        self.to_gate = nn.Linear(settings.latent, settings.hidden, bias=False)
 
     def gate(self, past: Tensor, z: Tensor) -> Tensor:
         return past * torch.tanh(self.to_gate(z))
