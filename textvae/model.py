@@ -1,6 +1,7 @@
 """The sentence VAE: the only file that sees encoder, head, prior and decoder together."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -46,7 +47,11 @@ class SentenceVAE(nn.Module):
 
     def posterior(self, batch: Batch) -> Distribution:
         """q(z|x), batch shape (B,)."""
-        return self.head(self.encoder(batch.sentences, batch.lengths + 1))
+        return self.head(self.read(batch))
+
+    def read(self, batch: Batch) -> Tensor:
+        """The encoder's vector of each sentence, (B, size)."""
+        return self.encoder(batch.sentences, batch.lengths + 1)
 
     def posterior_of_embeddings(self, embedded: Tensor) -> Distribution:
         """q(z|text) of texts given as vectors in the place of embedded words (K,L,E), batch shape (K,)."""
@@ -59,7 +64,7 @@ class SentenceVAE(nn.Module):
 
     def log_likelihood(self, batch: Batch, z: Tensor) -> Tensor:
         """log p(x|z), z (S,B,Z) -> (S,B), nats a sentence with its end; padding counts nothing."""
-        hidden, mask = self.decoder.hidden(batch.inputs, z), batch.mask
+        hidden, mask = self.decoder.hidden(batch.inputs, z, partial(self.read, batch)), batch.mask
         targets = batch.targets[mask].repeat(len(z))
         words = self.cross_entropy(hidden[:, mask].flatten(0, 1), self.decoder.output.weight, targets)
         sentences = torch.zeros(len(z), *mask.shape, dtype=words.dtype, device=words.device)
@@ -104,7 +109,13 @@ def build_model(config: Mapping[str, Any], vocabulary: int, unk: int) -> Sentenc
         names = f"latent {config['latent']['name']!r} and prior {config['prior']['name']!r}"
         raise ConfigError(f"{names} do not go together: {reason}")
     decoder = construct(
-        DECODERS, config["decoder"], "decoder", vocabulary=vocabulary, latent=head.size, unk=unk
+        DECODERS,
+        config["decoder"],
+        "decoder",
+        vocabulary=vocabulary,
+        latent=head.size,
+        unk=unk,
+        encoder_size=encoder.size,
     )
     model = SentenceVAE(encoder, head, prior, decoder)
     construct(INITIALISATIONS, config["initialisation"], "initialisation")(model)

@@ -1,6 +1,6 @@
 """From z and the words so far to the state that predicts the next word."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,8 @@ from textvae.networks.corruption import Inputless, WordDropout
 from textvae.networks.dropout import Dropout
 from textvae.networks.recurrence import Recurrence, State
 from textvae.networks.temperature import Fixed, Learned
+
+Reading = Callable[[], Tensor]  # the encoder's vector of each sentence, (B, size), had where it is asked for
 
 PLACES = ("state", "input", "output")
 
@@ -76,8 +78,8 @@ class Decoder(nn.Module):
         """embedded (B,T,E), z (N,Z) with N a multiple of B, from `state` on -> (N,T,H) and the state after."""
         raise NotImplementedError
 
-    def hidden(self, inputs: Tensor, z: Tensor) -> Tensor:
-        """inputs (B,T), z (S,B,Z) -> what the output layer reads, (S,B,T,H)."""
+    def hidden(self, inputs: Tensor, z: Tensor, reading: Reading | None = None) -> Tensor:
+        """inputs (B,T), z (S,B,Z) -> what the output layer reads, (S,B,T,H); `reading` is for shortcuts past z alone."""
         flat_z = z.flatten(0, 1)
         return self._from(inputs, flat_z, self.start(flat_z))[0].view(len(z), *inputs.shape, -1)
 

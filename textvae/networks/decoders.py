@@ -11,7 +11,14 @@ from textvae.networks.limited import (
     WindowDecoder,
     WindowSettings,
 )
-from textvae.networks.shortcut import GatedShortcutDecoder, ShortcutDecoder
+from textvae.networks.shortcut import (
+    GatedShortcutDecoder,
+    GatedStatesShortcutDecoder,
+    ShortcutDecoder,
+    ShortcutSettings,
+    StatesSettings,
+    StatesShortcutDecoder,
+)
 
 S = TypeVar("S", bound=Settings)
 
@@ -27,8 +34,10 @@ def kind(decoder: Callable[[S], Decoder], settings: type[S]) -> Callable[..., De
 
 DECODERS: dict[str, Callable[..., Decoder]] = {
     "lstm": kind(LSTMDecoder, LSTMSettings),
-    "shortcut": kind(ShortcutDecoder, LSTMSettings),
-    "gated_shortcut": kind(GatedShortcutDecoder, LSTMSettings),
+    "shortcut": kind(ShortcutDecoder, ShortcutSettings),
+    "gated_shortcut": kind(GatedShortcutDecoder, ShortcutSettings),
+    "shortcut_states": kind(StatesShortcutDecoder, StatesSettings),
+    "gated_shortcut_states": kind(GatedStatesShortcutDecoder, StatesSettings),
     "convolutional": kind(ConvolutionalDecoder, ConvolutionalSettings),
     "window": kind(WindowDecoder, WindowSettings),
 }
