@@ -85,10 +85,11 @@ class SentenceSpace:
         """
         if label is not None:
             return self.given(label).sample(n, decoding, seed)
+        labels = self._labels(_whole(n))
+        if labels is None and self.labels:
+            chance = torch.Generator().manual_seed(seeds(seed)[2])
+            labels = torch.randint(len(self.labels), (_whole(n),), generator=chance).to(self.device)
         with at_rest(self.model, seeds(seed)[0]):
-            labels = self._labels(_whole(n))
-            if labels is None and self.labels:
-                labels = torch.randint(len(self.labels), (_whole(n),)).to(self.device)
             z = self._draw(n, labels)
         return self._decode(z, None if labels is None else labels[:n], decoding, seed)
 
