@@ -1,5 +1,6 @@
 """The public object: a trained model as one thing that reads, writes and weighs sentences."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,24 +26,33 @@ class TextVAE(SentenceSpace):
     >>> vae.decode(q.mean, decoding="beam")
     >>> vae.sample(5, decoding={"name": "sample", "top_p": 0.9, "ban_unk": True}, seed=1)
     >>> vae.interpolate("the cat sleeps", "the dogs ran", steps=7, path="spherical")
+    >>> vae.sample(5, label="music")  # of a conditional model; vae.given("music") reads and decodes with that label too
     """
 
-    def __init__(self, model: SentenceVAE, tokenizer: Tokenizer, config: Mapping[str, Any]) -> None:
-        super().__init__(model, tokenizer)
+    def __init__(
+        self, model: SentenceVAE, tokenizer: Tokenizer, config: Mapping[str, Any], labels: Sequence[str] = ()
+    ) -> None:
+        super().__init__(model, tokenizer, labels)
         self.config = config
 
     def log_prob(self, sentences: Sequence[str], samples: int = 500, seed: int = 0) -> Tensor:
         """log p(x) of each sentence with its end, (N,) float64 nats: a lower bound in the mean.
 
         log (1/K) sum_k p(x, z_k) / q(z_k|x), z_k ~ q(z|x), K = samples (Burda et al. 2016, arXiv 1509.00519).
-        Unknown words count as <unk>. ValueError for samples below 1.
+        Unknown words count as <unk>. Of a conditional model it is log p(x|label) once a label is given, else that of
+        the mean over all labels, log (1/C) sum_c p(x|c). ValueError for samples below 1.
         """
         if samples < 1:
             raise ValueError(f"samples is {samples}, must be at least 1")
         rows = read(self.tokenizer, sentences)
+        labels = range(len(self.labels)) if self.labels and self.label is None else [self.label]
+        given = torch.stack([self._log_prob(rows, label, samples, seed) for label in labels])
+        return given.logsumexp(0) - math.log(len(given))
+
+    def _log_prob(self, rows: Sequence[Sequence[int]], label: int | None, samples: int, seed: int) -> Tensor:
         log_p = torch.empty(len(rows), dtype=torch.float64)
         with at_rest(self.model, seed):
-            for index, batch in batches(rows, size=32):
+            for index, batch in batches(rows, size=32, label=label):
                 log_p[index] = importance_weighted_log_prob(self.model, batch.to(self.device), samples).cpu()
         return log_p
 
@@ -50,7 +60,8 @@ class TextVAE(SentenceSpace):
         """KL(q(z|x) || p(z)) of each sentence, (N,) nats: how much z says of it."""
         q = self.encode(sentences)
         with at_rest(self.model):
-            return kl_groups(q, self.model.prior(), q.sample(torch.Size([16]))).sum(-1)
+            prior = self.model.prior_given(self._labels(len(sentences)))
+            return kl_groups(q, prior, q.sample(torch.Size([16]))).sum(-1)
 
 
 def load(path: str | Path) -> TextVAE:

@@ -1,6 +1,7 @@
 """The sentence VAE: the only file that sees encoder, head, prior and decoder together."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -18,6 +19,7 @@ from textvae.networks.decoder import Decoder
 from textvae.networks.decoders import DECODERS
 from textvae.networks.encoder import ENCODERS, Encoder
 from textvae.networks.initialisation import INITIALISATIONS
+from textvae.networks.labels import Condition
 from textvae.registry import construct
 
 
@@ -33,33 +35,57 @@ class Output(NamedTuple):
 
 
 class SentenceVAE(nn.Module):
-    """p(x, z) = p(z) prod_t p(w_t | w_<t, z) with q(z|x): encoder, posterior head, prior and decoder."""
+    """p(x, z) = p(z) prod_t p(w_t | w_<t, z) with q(z|x): encoder, posterior head, prior and decoder.
 
-    def __init__(self, encoder: Encoder, head: Head, prior: Prior, decoder: Decoder) -> None:
+    Where they read a label c of each sentence, all of it is given c: p(x, z|c) and q(z|x, c).
+    """
+
+    def __init__(
+        self, encoder: Encoder, head: Head, prior: Prior, decoder: Decoder, condition: Condition
+    ) -> None:
         super().__init__()
         self.encoder, self.head, self.prior_module, self.decoder = encoder, head, prior, decoder
+        self.condition = condition
         self.cross_entropy = CrossEntropy()
 
     @property
     def latent_size(self) -> int:
         return self.head.size
 
+    @property
+    def labels(self) -> int:
+        """How many labels of sentences any part of it tells apart; 0 where none reads them."""
+        return max(self.prior_module.labels, self.condition.labels)
+
     def posterior(self, batch: Batch) -> Distribution:
         """q(z|x), batch shape (B,)."""
-        return self.head(self.encoder(batch.sentences, batch.lengths + 1))
+        return self.head(self.condition.encoder(self.read(batch), batch.labels))
+
+    def read(self, batch: Batch) -> Tensor:
+        """The encoder's vector of each sentence, (B, size)."""
+        return self.encoder(batch.sentences, batch.lengths + 1)
 
     def posterior_of_embeddings(self, embedded: Tensor) -> Distribution:
         """q(z|text) of texts given as vectors in the place of embedded words (K,L,E), batch shape (K,)."""
         lengths = torch.full((len(embedded),), embedded.shape[1], device=embedded.device)
-        return self.head(self.encoder.read(embedded, lengths))
+        return self.head(self.condition.encoder(self.encoder.read(embedded, lengths), None))
 
     def prior(self, batch: Batch | None = None) -> Distribution:
         """p(z), or p(z|label) where the prior is conditional and the batch has labels."""
-        return self.prior_module(None if batch is None else batch.labels, self)
+        return self.prior_given(None if batch is None else batch.labels)
+
+    def prior_given(self, labels: Tensor | None) -> Distribution:
+        """The same for labels (B,) alone."""
+        return self.prior_module(labels, self)
+
+    def decoder_input(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """What the decoder reads in the place of z (..,N,Z), labels (N,): z itself, or [z; the label's vector]."""
+        return self.condition.decoder(z, labels)
 
     def log_likelihood(self, batch: Batch, z: Tensor) -> Tensor:
         """log p(x|z), z (S,B,Z) -> (S,B), nats a sentence with its end; padding counts nothing."""
-        hidden, mask = self.decoder.hidden(batch.inputs, z), batch.mask
+        told, mask = self.decoder_input(z, batch.labels), batch.mask
+        hidden = self.decoder.hidden(batch.inputs, told, partial(self.read, batch))
         targets = batch.targets[mask].repeat(len(z))
         words = self.cross_entropy(hidden[:, mask].flatten(0, 1), self.decoder.output.weight, targets)
         sentences = torch.zeros(len(z), *mask.shape, dtype=words.dtype, device=words.device)
@@ -79,17 +105,20 @@ class SentenceVAE(nn.Module):
     def inference_parameters(self) -> Iterator[nn.Parameter]:
         """Those of q(z|x): what aggressive training updates alone."""
         yield from self.encoder.parameters()
+        yield from self.condition.encoder.parameters()
         yield from self.head.parameters()
 
     def generative_parameters(self) -> Iterator[nn.Parameter]:
         """Those of p(x, z)."""
+        yield from self.condition.decoder.parameters()
         yield from self.decoder.parameters()
         yield from self.prior_module.parameters()
 
 
-def build_model(config: Mapping[str, Any], vocabulary: int, unk: int) -> SentenceVAE:
-    """The model of a config with the sections encoder, latent, prior, decoder and initialisation.
+def build_model(config: Mapping[str, Any], vocabulary: int, unk: int, labels: int = 0) -> SentenceVAE:
+    """The model of a config with the sections encoder, latent, prior, decoder, initialisation and, maybe, condition.
 
+    `labels` is how many labels the sentences have, 0 where they have none.
     Raises ConfigError for an unknown name or setting, a value out of range, or a posterior and a prior that
     do not go together.
     """
@@ -98,14 +127,34 @@ def build_model(config: Mapping[str, Any], vocabulary: int, unk: int) -> Sentenc
     if missing:
         raise ConfigError(f"the config has no section {missing[0]!r}; a model needs {', '.join(sections)}")
     encoder = construct(ENCODERS, config["encoder"], "encoder", vocabulary=vocabulary)
-    head = construct(HEADS, config["latent"], "latent", inputs=encoder.size)
-    prior = construct(PRIORS, config["prior"], "prior", size=head.size, embedding=encoder.embedding_size)
+    condition = construct(
+        {"condition": Condition},
+        {"name": "condition", **config.get("condition", {})},
+        "condition",
+        labels=labels,
+    )
+    head = construct(HEADS, config["latent"], "latent", inputs=encoder.size + condition.encoder.size)
+    prior = construct(
+        PRIORS,
+        config["prior"],
+        "prior",
+        size=head.size,
+        embedding=encoder.embedding_size,
+        known_labels=labels,
+        posterior_reads_labels=condition.encoder.size > 0,
+    )
     if (reason := prior.objection(head)) is not None:
         names = f"latent {config['latent']['name']!r} and prior {config['prior']['name']!r}"
         raise ConfigError(f"{names} do not go together: {reason}")
     decoder = construct(
-        DECODERS, config["decoder"], "decoder", vocabulary=vocabulary, latent=head.size, unk=unk
+        DECODERS,
+        config["decoder"],
+        "decoder",
+        vocabulary=vocabulary,
+        latent=head.size + condition.decoder.size,
+        unk=unk,
+        encoder_size=encoder.size,
     )
-    model = SentenceVAE(encoder, head, prior, decoder)
+    model = SentenceVAE(encoder, head, prior, decoder, condition)
     construct(INITIALISATIONS, config["initialisation"], "initialisation")(model)
     return model

@@ -82,14 +82,14 @@ class SemiAmortisedVAE(SentenceVAE):
     noise: Tensor
 
     def __init__(self, model: SentenceVAE, settings: SemiAmortised) -> None:
-        super().__init__(model.encoder, model.head, model.prior_module, model.decoder)
+        super().__init__(model.encoder, model.head, model.prior_module, model.decoder, model.condition)
         self.settings = settings
         noise = torch.randn(settings.steps, 1, model.latent_size, generator=torch.Generator().manual_seed(0))
         self.register_buffer("noise", noise, persistent=False)
 
     def posterior(self, batch: Batch) -> Distribution:
         """q(z|x) after refinement, batch shape (B,), with or without gradients (but not within inference_mode)."""
-        start = self.head.linear(self.encoder(batch.sentences, batch.lengths + 1))
+        start = self.head.linear(self.condition.encoder(self.read(batch), batch.labels))
         return self.head.at(self._refined(start, batch))
 
     def _refined(self, place: Tensor, batch: Batch) -> Tensor:
@@ -185,12 +185,12 @@ def _exact_products(model: SentenceVAE) -> Iterator[None]:
 REFINEMENTS: dict[str, Callable[..., Refinement]] = {"none": Unrefined, "semi_amortised": SemiAmortised}
 
 
-def build_refined(config: Mapping[str, Any], vocabulary: int, unk: int) -> SentenceVAE:
+def build_refined(config: Mapping[str, Any], vocabulary: int, unk: int, labels: int = 0) -> SentenceVAE:
     """The model of a config, with the posteriors of its section refinement where it has one.
 
     Raises ConfigError as build_model does, and for a posterior and a refinement that do not go together.
     """
-    model = build_model(config, vocabulary, unk)
+    model = build_model(config, vocabulary, unk, labels)
     section = config.get("refinement") or {"name": "none"}
     refinement = construct(REFINEMENTS, section, "refinement")
     if (reason := refinement.objection(model.head)) is not None:

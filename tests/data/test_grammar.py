@@ -180,11 +180,12 @@ def test_corpus_splits_labels_and_facts() -> None:
     assert sentences["train"] == list(corpus.splits["train"])
     assert len(set().union(*sentences.values())) > 790
     assert corpus.labels is not None
+    assert corpus.label_names(SPLITS) == list(grammar.topic_names)
     for split in SPLITS:
         labels = list(corpus.labels[split])
         assert len(labels) == len(sentences[split])
         for sentence, label in zip(sentences[split][:40], labels[:40], strict=True):
-            plans = [plan for plan in grammar.plans() if grammar.label(plan) == label]
+            plans = [plan for plan in grammar.plans() if plan.topic == label]
             assert any(np.isfinite(grammar.log_prob_given(plan, sentence)) for plan in plans)
     surprise = -grammar.log_prob(sentences["test"])
     assert corpus.facts["test_nll"] == pytest.approx(surprise.mean())

@@ -118,6 +118,19 @@ def test_labels_are_numbered_by_their_names(lines_of, tmp_path: Path) -> None:
     assert next(Batcher(prepared.stores["test"], 4).in_order()).labels.tolist() == [1]
 
 
+def test_labels_are_numbered_by_the_names_that_are_given(lines_of, tmp_path: Path) -> None:
+    source = {"name": "text", "labels": True, "train": lines_of("a", "good\tsun\nbad\train\n")}
+    names = ["sun", "snow", "rain"]
+    for given, expected in ((names, [0, 2]), ((), [1, 0])):
+        prepared = prepare(source, WORD, splits=["train"], label_names=given, cache_dir=tmp_path)
+        assert prepared.stores["train"].labels_of(np.arange(2)).tolist() == expected
+        assert prepared.label_names == (list(given) or ["rain", "sun"])
+    with pytest.raises(DataError, match="has label 'rain', the known ones are sun"):
+        prepare(source, WORD, splits=["train"], label_names=["sun"], cache_dir=tmp_path)
+    with pytest.raises(DataError, match="text has no labels, which the model reads; it knows sun"):
+        prepare(source | {"labels": False}, WORD, splits=["train"], label_names=["sun"], cache_dir=tmp_path)
+
+
 def test_numbers_as_labels_keep_their_order(lines_of, tmp_path: Path) -> None:
     source = {"name": "text", "labels": True, "train": lines_of("a", "ten\t10\ntwo\t2\n")}
     assert prepare(source, WORD, splits=["train"], cache_dir=tmp_path).label_names == ["2", "10"]

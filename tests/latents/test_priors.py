@@ -97,6 +97,10 @@ def test_without_labels_the_conditional_prior_is_the_mean_over_them():
     torch.testing.assert_close(prior(None, unused).log_prob(z), by_label.logsumexp(0) - math.log(4))
 
 
+def test_labels_are_as_many_as_the_data_has():
+    assert [Conditional(3, **given).labels for given in ({"known_labels": 4}, {"labels": 4})] == [4, 4]
+
+
 def test_training_without_labels_or_with_unknown_ones_is_refused():
     model = tiny_model(prior={"name": "conditional", "labels": 2})
     with pytest.raises(DataError, match="without labels"):
@@ -110,6 +114,8 @@ def test_training_without_labels_or_with_unknown_ones_is_refused():
     (Mixture, {"spread": 0.0}, "spread is 0.0"),
     (Vamp, {"embedding": 5, "length": 0}, "length is 0"),
     (Conditional, {"labels": 0}, "labels is 0"),
+    (Conditional, {}, "the data has no labels"),
+    (Conditional, {"labels": 2, "known_labels": 3}, "labels is 2, but the data has 3"),
 ])  # fmt: skip
 def test_settings_out_of_range_are_refused(prior, settings, says):
     with pytest.raises(ValueError, match=says):

@@ -7,7 +7,6 @@ import torch
 
 from textvae.data.specials import SPECIALS
 from textvae.networks.decoders import DECODERS
-from textvae.networks.shortcut import GatedShortcutDecoder, ShortcutDecoder
 from textvae.networks.temperature import Learned
 
 V, Z, UNK = 17, 3, 3
@@ -17,13 +16,15 @@ LIMITED = {
     "window": {"window": 3},
     "window of one": {"window": 1},
 }
-SHORTCUTS = [ShortcutDecoder, GatedShortcutDecoder]
+SHORTCUTS = ["shortcut", "gated_shortcut", "shortcut_states", "gated_shortcut_states"]
 
 
 def decoder(name, latent=Z, **settings):
     torch.manual_seed(0)
     make = DECODERS[name.split()[0]]
     sizes = {"embedding": 4, "hidden": 6} | LIMITED.get(name, {}) | settings
+    if name.endswith("states"):
+        sizes = {"encoder_size": 5} | sizes
     return make(V, latent, UNK, **sizes).double().eval()
 
 
@@ -35,6 +36,12 @@ def sentences(rows=2, steps=7):
 
 def draws(samples=3, rows=2):
     return torch.randn(samples, rows, Z, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+
+
+def reading(rows=2):
+    """What an encoder may have read in the sentences."""
+    vectors = torch.randn(rows, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    return lambda: vectors
 
 
 def by_steps(model, inputs, z, state):
@@ -74,17 +81,17 @@ def test_words_reach_as_far_as_the_context_and_no_further(name):
     assert changed.min() == 2 and changed.max() == 2 + model.context - 1
 
 
-@pytest.mark.parametrize("name", [*LIMITED, "shortcut", "gated_shortcut"])
+@pytest.mark.parametrize("name", [*LIMITED, *SHORTCUTS])
 def test_z_reaches_every_word(name):
     model, inputs = decoder(name), sentences(1)
-    a, b = model.hidden(inputs, draws(2, 1))[:, 0]
+    a, b = model.hidden(inputs, draws(2, 1), reading(1))[:, 0]
     assert (a != b).any(1).all()
 
 
-@pytest.mark.parametrize("name", ["convolutional", "window", "shortcut"])
+@pytest.mark.parametrize("name", ["convolutional", "window", "shortcut", "shortcut_states"])
 def test_without_z_it_is_a_language_model(name):
     model, inputs = decoder(name, latent=0), sentences()
-    assert model.hidden(inputs, torch.zeros(1, 2, 0, dtype=torch.float64)).isfinite().all()
+    assert model.hidden(inputs, torch.zeros(1, 2, 0, dtype=torch.float64), reading()).isfinite().all()
 
 
 @pytest.mark.parametrize("learn", [False, True])
@@ -119,47 +126,10 @@ def test_learned_temperature_follows_its_gradient():
     torch.testing.assert_close(gradient, -2 * 0.05 * logits.square().sum())
 
 
-@pytest.mark.parametrize("kind", SHORTCUTS)
-def test_shortcut_knows_the_words_but_not_their_order(kind):
-    torch.manual_seed(0)
-    model = kind(V, Z, UNK, embedding=4, hidden=6).double().eval()
-    inputs, z = sentences(), draws()
-    whole = model.output(model.hidden(inputs, z))
-    torch.testing.assert_close(by_steps(model, inputs, z, model.knowing(inputs, z.flatten(0, 1))), whole)
-    swapped = inputs.clone()
-    swapped[:, [4, 6]] = inputs[:, [6, 4]]
-    torch.testing.assert_close(model.hidden(swapped, z)[:, :, :4], model.hidden(inputs, z)[:, :, :4])
-    other = inputs.clone()
-    other[:, 6] = inputs[:, 6] % (V - 4) + 4
-    assert (model.hidden(other, z)[:, :, 0] != model.hidden(inputs, z)[:, :, 0]).any()
-
-
-@pytest.mark.parametrize("kind", SHORTCUTS)
-def test_shortcut_never_reads_padding(kind):
-    torch.manual_seed(0)
-    model = kind(V, Z, UNK, embedding=4, hidden=6).double().eval()
-    inputs, z = sentences(), draws()
-    padded = torch.cat([inputs, torch.full((2, 3), SPECIALS.pad)], 1)
-    torch.testing.assert_close(model.hidden(padded, z)[:, :, :7], model.hidden(inputs, z))
-
-
-def test_gate_is_closed_where_z_is_nought_and_turns_with_its_sign():
-    torch.manual_seed(0)
-    model = GatedShortcutDecoder(V, Z, UNK, embedding=4, hidden=6).double().eval()
-    inputs, z = sentences(1), draws(1, 1)[0]
-    there, back, nought = (model.knowing(inputs, point)[2] for point in (z, -z, 0 * z))
-    torch.testing.assert_close(there, -back)
-    assert there.any() and not nought.any()
-
-
-def test_generation_goes_without_the_shortcut():
-    assert not decoder("shortcut").start(draws()[0])[2].any()
-
-
 @pytest.mark.parametrize("name", DECODERS)
 def test_every_parameter_gets_a_gradient(name):
     model = decoder(name).train()
-    model.output(model.hidden(sentences(), draws())).square().sum().backward()
+    model.output(model.hidden(sentences(), draws(), reading())).square().sum().backward()
     for key, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all() and parameter.grad.any(), key
 
@@ -173,6 +143,8 @@ def test_every_parameter_gets_a_gradient(name):
         ("window", {"window": 0}),
         ("window", {"temperature": 0.0}),
         ("gated_shortcut", {"latent": 0}),
+        ("gated_shortcut_states", {"latent": 0}),
+        ("shortcut_states", {"encoder_size": 0}),
     ],
 )
 def test_settings_out_of_range(name, settings):

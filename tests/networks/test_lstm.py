@@ -5,7 +5,8 @@ import itertools
 import pytest
 import torch
 
-from textvae.networks.decoder import PLACES, LSTMDecoder
+from textvae.networks.decoder import PLACES
+from textvae.networks.decoders import DECODERS
 from textvae.networks.encoder import LSTMEncoder, NoEncoder
 
 V, Z, UNK = 17, 3, 3
@@ -19,7 +20,7 @@ def encoder(**settings):
 def decoder(**settings):
     torch.manual_seed(0)
     settings = {"embedding": 4, "hidden": 5, **settings}
-    return LSTMDecoder(V, Z, UNK, **settings).double().eval()
+    return DECODERS["lstm"](V, Z, UNK, **settings).double().eval()
 
 
 @pytest.mark.parametrize(

@@ -66,9 +66,14 @@ def chosen_batches(
 ) -> tuple[Iterable[Batch], Mapping[str, float]]:
     """The sentences to measure, by the run's own tokenizer."""
     if config["input"]:
-        return [batch for _, batch in batches(read(vae.tokenizer, given(config["input"])), size=32)], {}
+        rows = read(vae.tokenizer, given(config["input"]))
+        return [batch for _, batch in batches(rows, size=32, label=vae.label)], {}
+    if vae.label is not None:
+        raise ConfigError(
+            "label is given, but the sentences of a split have their own; it goes with input=FILE"
+        )
     if config["split"] not in SPLITS:
         raise ConfigError(f"split is {config['split']!r}, must be one of {', '.join(SPLITS)}")
     settings = {**vae.config, "data": {**vae.config["data"], **config["data"]}}
-    data = prepare_data(settings, out.say, vae.tokenizer)
+    data = prepare_data(settings, out.say, vae.tokenizer, vae.labels)
     return split_batches(data, settings, config["split"]).in_order(), data.facts

@@ -14,7 +14,9 @@ T = TypeVar("T")
 
 
 def open_run(config: Config) -> TextVAE:
-    return load(config["checkpoint"])
+    """The run that `checkpoint` names, its sentences all of `label` where one is given."""
+    vae = load(config["checkpoint"])
+    return vae if config["label"] is None else vae.given(config["label"])
 
 
 def decoding(config: Config) -> Config:

@@ -27,7 +27,7 @@ class Corpus:
     """Sentences of each split (blank ones among them), a label for each where there are labels.
 
     fingerprint: changes when the text does; facts: figures that are known of the corpus, such as its entropy
-    in nats; notes: lines that a user should see.
+    in nats; notes: lines that a user should see; known_labels: all labels there are, where the source knows them.
     """
 
     name: str
@@ -36,11 +36,15 @@ class Corpus:
     labels: Mapping[str, Iterable[Any]] | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    known_labels: tuple[str, ...] = ()
 
     def label_names(self, splits: Sequence[str]) -> list[str]:
-        """Of `train`, else of `splits`: by value where all are numbers, else by the alphabet; none without labels."""
-        if self.labels is None:
-            return []
+        """The known ones, or those of `train`, else of `splits`: by value where all are numbers, else by the alphabet.
+
+        None without labels.
+        """
+        if self.known_labels or self.labels is None:
+            return list(self.known_labels)
         known = ("train",) if "train" in self.splits else splits
         pairs = (pair for split in known for pair in zip(self.splits[split], self.labels[split], strict=True))
         names = {str(label) for sentence, label in pairs if sentence}

@@ -55,12 +55,8 @@ class Grammar:
 
     @property
     def topic_names(self) -> tuple[str, ...]:
-        """The names behind the integer labels."""
+        """The names behind the labels 0, 1, ... of a corpus."""
         return tuple(topic.name for topic in self.topics)
-
-    def label(self, plan: Plan) -> int:
-        """The plan's topic as an integer."""
-        return self.topic_names.index(plan.topic)
 
     def plans(self) -> dict[Plan, float]:
         """p(plan) of every plan; its parts are independent."""
@@ -162,9 +158,12 @@ class GrammarCorpus:
         return Corpus(
             name="grammar",
             splits={split: Reread(partial(self._draws, grammar, split)) for split in SPLITS},
-            fingerprint=hashlib.sha256(repr((self, _table(grammar))).encode()).hexdigest(),
+            fingerprint=hashlib.sha256(
+                repr((self, _table(grammar), grammar.topic_names)).encode()
+            ).hexdigest(),
             labels={split: Reread(partial(self._labels, grammar, split)) for split in SPLITS},
             facts=facts,
+            known_labels=grammar.topic_names,
         )
 
     def _seed(self, split: str) -> tuple[int, int]:
@@ -173,8 +172,8 @@ class GrammarCorpus:
     def _draws(self, grammar: Grammar, split: str) -> Iterator[str]:
         return (sentence for sentence, _ in grammar.draws(getattr(self, split), self._seed(split)))
 
-    def _labels(self, grammar: Grammar, split: str) -> Iterator[int]:
-        return (grammar.label(plan) for _, plan in grammar.draws(getattr(self, split), self._seed(split)))
+    def _labels(self, grammar: Grammar, split: str) -> Iterator[str]:
+        return (plan.topic for _, plan in grammar.draws(getattr(self, split), self._seed(split)))
 
 
 class _Exact(NamedTuple):

@@ -43,12 +43,14 @@ def prepare(
     *,
     max_length: Mapping[str, Any] | None = None,
     splits: Sequence[str] = SPLITS,
+    label_names: Sequence[str] = (),
     cache_dir: Path | None = None,
 ) -> Prepared:
     """Tokenise `splits` of a source, or open what was tokenised earlier from the same text with the same settings.
 
     source, tokenizer, max_length: {"name": ..., settings}. A tokenizer of settings is trained on `train`; one that
-    is ready is used as it is. ConfigError for settings, DataError for text that cannot be had or used.
+    is ready is used as it is. label_names: those that labels are numbered by, such as a model's; none: the corpus's
+    own. ConfigError for settings, DataError for text that cannot be had or used.
     """
     cache = cache_dir or cache_folder()
     limit = None if max_length is None else construct(LIMITS, max_length, "max_length")
@@ -57,12 +59,19 @@ def prepare(
     for split in splits:
         if split not in corpus.splits:
             raise DataError(f"{corpus.name} has no {split} split; it has: {', '.join(corpus.splits)}")
+    if label_names and corpus.labels is None:
+        raise DataError(
+            f"{corpus.name} has no labels, which the model reads; it knows {', '.join(label_names)}"
+        )
     state = [_LAYOUT, corpus.name, corpus.fingerprint, trained_how, dict(max_length or {}), list(splits)]
+    state += [list(label_names)] if label_names else []
     key = hashlib.sha256(json.dumps(state, sort_keys=True, default=str).encode()).hexdigest()
     folder = cache / "tokenised" / f"{corpus.name}-{key[:20]}"
     if not folder.is_dir():
         with new_folder(folder) as made:
-            _tokenise(corpus, trainer.train(corpus.splits.get("train", ())), limit, splits, made)
+            trained = trainer.train(corpus.splits.get("train", ()))
+            names = list(label_names) or corpus.label_names(splits)
+            _tokenise(corpus, trained, limit, splits, names, made)
     return _open(folder, splits)
 
 
@@ -74,9 +83,13 @@ def _trainer(tokenizer: Mapping[str, Any] | Tokenizer) -> tuple[TokenizerTrainer
 
 
 def _tokenise(
-    corpus: Corpus, tokenizer: Tokenizer, limit: Limit | None, splits: Sequence[str], folder: Path
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    limit: Limit | None,
+    splits: Sequence[str],
+    names: list[str],
+    folder: Path,
 ) -> None:
-    names = corpus.label_names(splits)
     facts, notes = {"vocabulary": float(tokenizer.size)}, list(corpus.notes)
     for split in splits:
         census = Census(split)

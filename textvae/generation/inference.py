@@ -23,7 +23,7 @@ def at_rest(model: nn.Module, seed: int = 0) -> Iterator[None]:
             module.training = True
 
 
-def seeds(seed: int) -> tuple[int, int]:
-    """Seeds for the draws of z and for those of the words: one for both would tie the words to z."""
-    latent, words = np.random.SeedSequence(seed).generate_state(2)
-    return int(latent), int(words)
+def seeds(seed: int) -> tuple[int, int, int]:
+    """Seeds for the draws of z, of the words and of labels: one for all would tie the words to z."""
+    latent, words, labels = np.random.SeedSequence(seed).generate_state(3)
+    return int(latent), int(words), int(labels)

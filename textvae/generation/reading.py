@@ -32,19 +32,24 @@ def read(tokenizer: Tokenizer, sentences: Sequence[str]) -> list[list[int]]:
     return rows
 
 
-def batches(rows: Sequence[Sequence[int]], size: int = 256) -> Iterator[tuple[Tensor, Batch]]:
-    """Sentences of like length together, padded: (which ones (B,), the batch), each sentence once."""
+def batches(
+    rows: Sequence[Sequence[int]], size: int = 256, label: int | None = None
+) -> Iterator[tuple[Tensor, Batch]]:
+    """Sentences of like length together, padded, all of one label if any: (which ones (B,), the batch), each once."""
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     for start in range(0, len(order), size):
         index = order[start : start + size]
-        yield torch.tensor(index), collate([rows[i] for i in index])
+        labels = None if label is None else [label] * len(index)
+        yield torch.tensor(index), collate([rows[i] for i in index], labels)
 
 
-def posterior(model: SentenceVAE, rows: Sequence[Sequence[int]], size: int = 256) -> Distribution:
+def posterior(
+    model: SentenceVAE, rows: Sequence[Sequence[int]], size: int = 256, label: int | None = None
+) -> Distribution:
     """q(z|x) of each sentence, batch shape (N,), in the order given, whatever the batches were."""
     device = next(model.parameters()).device
     indices, parts = zip(
-        *((i, model.posterior(batch.to(device))) for i, batch in batches(rows, size)), strict=True
+        *((i, model.posterior(batch.to(device))) for i, batch in batches(rows, size, label)), strict=True
     )
     return select(concatenate(parts), torch.cat(indices).argsort().to(device))
 

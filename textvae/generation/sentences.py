@@ -1,13 +1,15 @@
 """Sentences as points of a model's latent space."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from copy import copy
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
 from textvae.data.tokenization import Tokenizer
+from textvae.errors import ConfigError
 from textvae.generation import latent
 from textvae.generation.decoding import Decoding, decode_chunks
 from textvae.generation.inference import at_rest, seeds
@@ -29,10 +31,23 @@ class SentenceSpace:
     and leaves the model and torch's random states as they were. A decoding or a path is an object, its name, or
     a mapping with its name and settings. Where points are due, sentences stand for their posteriors' modes.
     DataError, with its number, for a sentence that is empty or all unknown words.
+
+    `labels` are the names of the labels that the model reads. Where its networks read them `given` says which label
+    all sentences and points have; DataError where none is given and one is needed.
     """
 
-    def __init__(self, model: SentenceVAE, tokenizer: Tokenizer) -> None:
+    def __init__(self, model: SentenceVAE, tokenizer: Tokenizer, labels: Sequence[str] = ()) -> None:
         self.model, self.tokenizer = model, tokenizer
+        self.labels = tuple(labels)[
+            : model.labels
+        ]  # none where the data has labels and the model does not read them
+        self.label: int | None = None
+
+    def given(self, label: str | int) -> Self:
+        """The same where every sentence has this label, by name or number. ConfigError where the model knows no such label."""
+        conditioned = copy(self)
+        conditioned.label = _numbered(self.labels, label)
+        return conditioned
 
     @property
     def device(self) -> torch.device:
@@ -41,7 +56,7 @@ class SentenceSpace:
     def encode(self, sentences: Sequence[str]) -> Distribution:
         """q(z|x) of each sentence, batch shape (N,), in the order given; unknown words become <unk>."""
         with at_rest(self.model):
-            return posterior(self.model, read(self.tokenizer, sentences))
+            return posterior(self.model, read(self.tokenizer, sentences), label=self.label)
 
     def points(self, x: Sequence[str] | Tensor) -> Tensor:
         """N sentences, or points as they are -> (N,Z)."""
@@ -49,22 +64,34 @@ class SentenceSpace:
 
     def draw(self, n: int, seed: int = 0) -> Tensor:
         """n points z ~ p(z) -> (n,Z). ValueError for n below 1."""
-        if n < 1:
-            raise ValueError(f"n is {n}, must be at least 1")
-        # torch draws in sixteens: only whole ones are the same for every n
         with at_rest(self.model, seeds(seed)[0]):
-            return self.model.prior().sample(torch.Size([-(-n // 16) * 16]))[:n]
+            return self._draw(n, self._labels(_whole(n)))
 
     def decode(self, z: Tensor, decoding: Decoding | Choice = "greedy", seed: int = 0) -> list[str]:
         """z (N,Z) -> N sentences."""
-        strategy = _chosen(DECODINGS, decoding, "decoding")
-        with at_rest(self.model):
-            chunks = decode_chunks(self.model.decoder, z.to(self.device), strategy, seeds(seed)[1])
-            return [text for chunk in chunks for text in self.tokenizer.decode(chunk.ids)]
+        return self._decode(z, self._labels(len(z)), decoding, seed)
 
-    def sample(self, n: int, decoding: Decoding | Choice = "sample", seed: int = 0) -> list[str]:
-        """n sentences x ~ p(x|z), z ~ p(z); the first ones of a larger n with the same seed are the same."""
-        return self.decode(self.draw(n, seed), decoding, seed)
+    def sample(
+        self,
+        n: int,
+        decoding: Decoding | Choice = "sample",
+        seed: int = 0,
+        label: str | int | None = None,
+    ) -> list[str]:
+        """n sentences x ~ p(x|z), z ~ p(z); the first ones of a larger n with the same seed are the same.
+
+        All of `label` where it is given. Where the model reads labels and none is given each sentence has one of
+        its own, all equally likely.
+        """
+        if label is not None:
+            return self.given(label).sample(n, decoding, seed)
+        labels = self._labels(_whole(n))
+        if labels is None and self.labels:
+            chance = torch.Generator().manual_seed(seeds(seed)[2])
+            labels = torch.randint(len(self.labels), (_whole(n),), generator=chance).to(self.device)
+        with at_rest(self.model, seeds(seed)[0]):
+            z = self._draw(n, labels)
+        return self._decode(z, None if labels is None else labels[:n], decoding, seed)
 
     def reconstruct(
         self,
@@ -139,12 +166,48 @@ class SentenceSpace:
         pairs = zip(distances.tolist(), indices.tolist(), strict=True)
         return [[(corpus[i], d) for d, i in zip(near, which, strict=True)] for near, which in pairs]
 
+    def _labels(self, n: int) -> Tensor | None:
+        """The label of each of n sentences, (n,); None where none is given."""
+        return None if self.label is None else torch.full((n,), self.label, device=self.device)
+
+    def _draw(self, n: int, labels: Tensor | None) -> Tensor:
+        """n points of p(z), or of p(z|label) for the first n of the labels."""
+        prior = self.model.prior_given(labels)
+        return prior.sample(torch.Size([] if prior.batch_shape else [_whole(n)]))[:n]
+
+    def _decode(self, z: Tensor, labels: Tensor | None, decoding: Decoding | Choice, seed: int) -> list[str]:
+        strategy = _chosen(DECODINGS, decoding, "decoding")
+        with at_rest(self.model):
+            told = self.model.decoder_input(z.to(self.device), labels)
+            chunks = decode_chunks(self.model.decoder, told, strategy, seeds(seed)[1])
+            return [text for chunk in chunks for text in self.tokenizer.decode(chunk.ids)]
+
     def _as_many(self, *groups: Sequence[str] | Tensor) -> list[Tensor]:
         """The points of groups of one size P, each (P,Z)."""
         counts = [len(group) for group in groups]
         if len(set(counts)) > 1:
             raise ValueError(f"there are {', '.join(map(str, counts))} sentences, must be as many of each")
         return [self.points(group) for group in groups]
+
+
+def _whole(n: int) -> int:
+    """The least multiple of 16 that holds n: torch draws in sixteens, and only whole ones are the same for every n."""
+    if n < 1:
+        raise ValueError(f"n is {n}, must be at least 1")
+    return -(-n // 16) * 16
+
+
+def _numbered(names: Sequence[str], label: str | int) -> int:
+    """The number of a label given by its name or its number. ConfigError for one that is not among `names`."""
+    if not names:
+        raise ConfigError(f"label is {label!r}, but this model has no labels: it was trained without any")
+    if str(label) in names:
+        return names.index(str(label))
+    if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < len(names):
+        return label
+    raise ConfigError(
+        f"label is {label!r}, must be one of {', '.join(names)}, or a number from 0 to {len(names) - 1}"
+    )
 
 
 def _chosen(registry: Mapping[str, Callable[..., T]], choice: T | Choice, what: str) -> T:

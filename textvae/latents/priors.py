@@ -28,10 +28,11 @@ class Inference(Protocol):
 class Prior(nn.Module):
     """(labels (B,) or None, the model's side of q(z|x)) -> p(z).
 
-    `spaces` are those that its densities are of.
+    `spaces` are those that its densities are of, `labels` how many labels it tells apart.
     """
 
     spaces: tuple[str, ...] = (EUCLIDEAN,)
+    labels = 0
 
     def forward(self, labels: Tensor | None, inference: Inference) -> Distribution:
         raise NotImplementedError
@@ -145,8 +146,19 @@ class Vamp(Prior):
     2018, arXiv 1705.07120.
     """
 
-    def __init__(self, size: int, embedding: int, components: int = 50, length: int = 10) -> None:
+    def __init__(
+        self,
+        size: int,
+        embedding: int,
+        components: int = 50,
+        length: int = 10,
+        posterior_reads_labels: bool = False,
+    ) -> None:
         super().__init__()
+        if posterior_reads_labels:
+            raise ValueError(
+                "its texts have no label, which the posterior would read (condition.encoder is above 0)"
+            )
         check_count("components", components)
         check_count("length", length)
         check_count("the encoder's embedding", embedding)
@@ -165,17 +177,23 @@ class Vamp(Prior):
 
 
 class Conditional(Prior):
-    """p(z|c) = N(mu_c, diag sigma_c^2) for each of `labels` labels c, learned (Sohn et al. 2015).
+    """p(z|c) = N(mu_c, diag sigma_c^2) for each label c, learned (Sohn et al. 2015).
 
-    Without labels, as in drawing sentences, it is the mean over all labels, (1/C) sum_c p(z|c). DataError for
-    training sentences without labels, and for a label out of range.
+    There are `known_labels` in the data; `labels`, where it is given, must be as many. Without labels, as in drawing
+    sentences, p(z) is the mean over all, (1/C) sum_c p(z|c). DataError for training sentences without labels, and
+    for a label out of range.
     """
 
-    def __init__(self, size: int, labels: int) -> None:
+    def __init__(self, size: int, labels: int | None = None, known_labels: int = 0) -> None:
         super().__init__()
-        check_count("labels", labels)
-        self.mean = nn.Parameter(torch.zeros(labels, size))
-        self.logvar = nn.Parameter(torch.zeros(labels, size))
+        if labels is None and not known_labels:
+            raise ValueError("the data has no labels (your own text has them by data.labels=true)")
+        if labels is not None and known_labels not in (0, labels):
+            raise ValueError(f"labels is {labels}, but the data has {known_labels}")
+        self.labels = known_labels if labels is None else labels
+        check_count("labels", self.labels)
+        self.mean = nn.Parameter(torch.zeros(self.labels, size))
+        self.logvar = nn.Parameter(torch.zeros(self.labels, size))
 
     def forward(self, labels: Tensor | None, inference: Inference) -> Distribution:
         scale = (0.5 * self.logvar).exp()

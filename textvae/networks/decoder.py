@@ -1,6 +1,7 @@
 """From z and the words so far to the state that predicts the next word."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -10,40 +11,64 @@ from textvae.networks.dropout import Dropout
 from textvae.networks.recurrence import Recurrence, State
 from textvae.networks.temperature import Fixed, Learned
 
+Reading = Callable[[], Tensor]  # the encoder's vector of each sentence, (B, size), had where it is asked for
+
 PLACES = ("state", "input", "output")
+
+
+def check(**settings: float) -> None:
+    """ValueError unless each size is at least 1 and each dropout in [0, 1)."""
+    for name, value in settings.items():
+        if name.startswith("dropout") and not 0 <= value < 1:
+            raise ValueError(f"{name} is {value}, must be in [0, 1)")
+        if not name.startswith("dropout") and value < 1:
+            raise ValueError(f"{name} is {value}, must be at least 1")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a decoder of any kind is made from: `latent` = Z, 0 without z, and the keys that it has in a config.
+
+    word_keep is the keep rate of word dropout; the output layer's logits are divided by `temperature`, which is
+    learned from there where learn_temperature. ValueError for a value out of range.
+    """
+
+    vocabulary: int
+    latent: int
+    unk: int
+    embedding: int = 256
+    hidden: int = 256
+    dropout_in: float = 0.5
+    dropout_out: float = 0.5
+    word_keep: float = 1.0
+    inputless: bool = False
+    temperature: float = 1.0
+    learn_temperature: bool = False
+
+    def __post_init__(self) -> None:
+        sizes = {"embedding": self.embedding, "hidden": self.hidden}
+        check(**sizes, dropout_in=self.dropout_in, dropout_out=self.dropout_out)
 
 
 class Decoder(nn.Module):
     """From z and the words so far to what the output layer reads, a whole sentence at once or word by word.
 
-    The output layer is without bias; its logits over V words are divided by `temperature`, which is learned from
-    there where learn_temperature. A kind of decoder says by `start` and `run` what lies between words and output.
+    The output layer is without bias. A kind of decoder says by `start` and `run` what lies between words and output.
     """
 
     output: (
         nn.Linear
     )  # made by each kind after its own parts: the order of parameters is that of their first draws
 
-    def __init__(
-        self,
-        vocabulary: int,
-        unk: int,
-        embedding: int,
-        hidden: int,
-        dropout_in: float,
-        dropout_out: float,
-        word_keep: float,
-        inputless: bool,
-        temperature: float,
-        learn_temperature: bool,
-    ) -> None:
+    def __init__(self, settings: Settings) -> None:
         super().__init__()
-        check(embedding=embedding, hidden=hidden, dropout_in=dropout_in, dropout_out=dropout_out)
-        self.hidden_size = hidden
-        self.reads = Inputless(unk) if inputless else WordDropout(word_keep, unk)
-        self.embedding = nn.Embedding(vocabulary, embedding)
-        self.dropout_in, self.dropout_out = Dropout(dropout_in), Dropout(dropout_out)
-        self.temperature = (Learned if learn_temperature else Fixed)(temperature)
+        self.hidden_size = settings.hidden
+        self.reads = (
+            Inputless(settings.unk) if settings.inputless else WordDropout(settings.word_keep, settings.unk)
+        )
+        self.embedding = nn.Embedding(settings.vocabulary, settings.embedding)
+        self.dropout_in, self.dropout_out = Dropout(settings.dropout_in), Dropout(settings.dropout_out)
+        self.temperature = (Learned if settings.learn_temperature else Fixed)(settings.temperature)
 
     def start(self, z: Tensor) -> State:
         """z (N,Z) -> the state before the first word; dimension 1 of each tensor is N."""
@@ -53,8 +78,8 @@ class Decoder(nn.Module):
         """embedded (B,T,E), z (N,Z) with N a multiple of B, from `state` on -> (N,T,H) and the state after."""
         raise NotImplementedError
 
-    def hidden(self, inputs: Tensor, z: Tensor) -> Tensor:
-        """inputs (B,T), z (S,B,Z) -> what the output layer reads, (S,B,T,H)."""
+    def hidden(self, inputs: Tensor, z: Tensor, reading: Reading | None = None) -> Tensor:
+        """inputs (B,T), z (S,B,Z) -> what the output layer reads, (S,B,T,H); `reading` is for shortcuts past z alone."""
         flat_z = z.flatten(0, 1)
         return self._from(inputs, flat_z, self.start(flat_z))[0].view(len(z), *inputs.shape, -1)
 
@@ -73,6 +98,25 @@ class Decoder(nn.Module):
         return self.temperature(states), state
 
 
+@dataclass(frozen=True)
+class LSTMSettings(Settings):
+    """Those of an LSTM: `z_into` says where z enters, see LSTMDecoder."""
+
+    layers: int = 1
+    z_into: Collection[str] = ("state", "input")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(layers=self.layers)
+        if self.latent and not set() < self.places <= set(PLACES):
+            raise ValueError(f"z_into is {sorted(self.z_into)}, must be some of {', '.join(PLACES)}")
+
+    @property
+    def places(self) -> set[str]:
+        """Where z enters: nowhere without z."""
+        return set(self.z_into) if self.latent else set()
+
+
 class LSTMDecoder(Decoder):
     """An LSTM that reads `<s> w1 .. wn` and z.
 
@@ -82,44 +126,15 @@ class LSTMDecoder(Decoder):
     from z to the output as well.
     """
 
-    def __init__(
-        self,
-        vocabulary: int,
-        latent: int,
-        unk: int,
-        embedding: int = 256,
-        hidden: int = 256,
-        layers: int = 1,
-        z_into: Collection[str] = ("state", "input"),
-        dropout_in: float = 0.5,
-        dropout_out: float = 0.5,
-        word_keep: float = 1.0,
-        inputless: bool = False,
-        temperature: float = 1.0,
-        learn_temperature: bool = False,
-    ) -> None:
-        super().__init__(
-            vocabulary,
-            unk,
-            embedding,
-            hidden,
-            dropout_in,
-            dropout_out,
-            word_keep,
-            inputless,
-            temperature,
-            learn_temperature,
-        )
-        check(layers=layers)
-        places = set(z_into) if latent else set()
-        if places - set(PLACES) or (latent and not places):
-            raise ValueError(f"z_into is {sorted(z_into)}, must be some of {', '.join(PLACES)}")
-        self.layers = layers
+    def __init__(self, settings: LSTMSettings) -> None:
+        super().__init__(settings)
+        latent, hidden, places = settings.latent, settings.hidden, settings.places
+        self.layers = settings.layers
         self.input_latent = latent if "input" in places else 0
-        self.lstm = nn.LSTM(embedding + self.input_latent, hidden, layers, batch_first=True)
-        self.to_state = nn.Linear(latent, layers * hidden, bias=False) if "state" in places else None
+        self.lstm = nn.LSTM(settings.embedding + self.input_latent, hidden, self.layers, batch_first=True)
+        self.to_state = nn.Linear(latent, self.layers * hidden, bias=False) if "state" in places else None
         self.to_output = nn.Linear(latent, hidden, bias=False) if "output" in places else None
-        self.output = nn.Linear(hidden, vocabulary, bias=False)
+        self.output = nn.Linear(hidden, settings.vocabulary, bias=False)
         self.recurrence = Recurrence()
 
     def start(self, z: Tensor) -> State:
@@ -136,12 +151,3 @@ class LSTMDecoder(Decoder):
         if self.to_output is not None:
             states = states + self.to_output(z)[:, None]
         return states, state
-
-
-def check(**settings: float) -> None:
-    """ValueError unless each size is at least 1 and each dropout in [0, 1)."""
-    for name, value in settings.items():
-        if name.startswith("dropout") and not 0 <= value < 1:
-            raise ValueError(f"{name} is {value}, must be in [0, 1)")
-        if not name.startswith("dropout") and value < 1:
-            raise ValueError(f"{name} is {value}, must be at least 1")

@@ -1,13 +1,14 @@
 """Decoders that see only the last words: what lies further back they can know from z alone."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from textvae.networks.decoder import Decoder, check
+from textvae.networks.decoder import Decoder, Settings, check
 from textvae.networks.recurrence import State
 
 
@@ -45,45 +46,33 @@ class ResidualBlock(nn.Module):
         return x + self.widen(F.relu(seen)), past
 
 
+@dataclass(frozen=True)
+class ConvolutionalSettings(Settings):
+    """Those of a decoder with one residual block for each of `dilations`."""
+
+    kernel: int = 3
+    dilations: Sequence[int] = (1, 2, 4)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(kernel=self.kernel, dilations=len(self.dilations), dilation=min(self.dilations, default=1))
+
+
 class ConvolutionalDecoder(Decoder):
     """Residual blocks of dilated causal convolutions over [embedding of w_t; z] (Yang et al. 2017, arXiv 1702.08139).
 
     It sees the last 1 + (kernel - 1) * sum(dilations) words; the smaller that is, the more is left to z.
     """
 
-    def __init__(
-        self,
-        vocabulary: int,
-        latent: int,
-        unk: int,
-        embedding: int = 256,
-        hidden: int = 256,
-        kernel: int = 3,
-        dilations: Sequence[int] = (1, 2, 4),
-        dropout_in: float = 0.5,
-        dropout_out: float = 0.5,
-        word_keep: float = 1.0,
-        inputless: bool = False,
-        temperature: float = 1.0,
-        learn_temperature: bool = False,
-    ) -> None:
-        super().__init__(
-            vocabulary,
-            unk,
-            embedding,
-            hidden,
-            dropout_in,
-            dropout_out,
-            word_keep,
-            inputless,
-            temperature,
-            learn_temperature,
+    def __init__(self, settings: ConvolutionalSettings) -> None:
+        super().__init__(settings)
+        hidden, kernel = settings.hidden, settings.kernel
+        self.enter = nn.Linear(settings.embedding + settings.latent, hidden)
+        self.blocks = nn.ModuleList(
+            ResidualBlock(hidden, kernel, dilation) for dilation in settings.dilations
         )
-        check(kernel=kernel, dilations=len(dilations), dilation=min(dilations, default=1))
-        self.enter = nn.Linear(embedding + latent, hidden)
-        self.blocks = nn.ModuleList(ResidualBlock(hidden, kernel, dilation) for dilation in dilations)
-        self.context = 1 + (kernel - 1) * sum(dilations)
-        self.output = nn.Linear(hidden, vocabulary, bias=False)
+        self.context = 1 + (kernel - 1) * sum(settings.dilations)
+        self.output = nn.Linear(hidden, settings.vocabulary, bias=False)
 
     def start(self, z: Tensor) -> State:
         """What each block has read, (reach, N, channels): nothing."""
@@ -102,41 +91,27 @@ class ConvolutionalDecoder(Decoder):
         return cast(Sequence[ResidualBlock], self.blocks)
 
 
+@dataclass(frozen=True)
+class WindowSettings(Settings):
+    """Those of a decoder that sees the last `window` words."""
+
+    window: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(window=self.window)
+
+
 class WindowDecoder(Decoder):
     """h_t = tanh(W [e(w_(t-window+1)); ..; e(w_t); z] + b): an n-gram model with z, n = window + 1 (after Bengio et al. 2003)."""
 
-    def __init__(
-        self,
-        vocabulary: int,
-        latent: int,
-        unk: int,
-        embedding: int = 256,
-        hidden: int = 256,
-        window: int = 2,
-        dropout_in: float = 0.5,
-        dropout_out: float = 0.5,
-        word_keep: float = 1.0,
-        inputless: bool = False,
-        temperature: float = 1.0,
-        learn_temperature: bool = False,
-    ) -> None:
-        super().__init__(
-            vocabulary,
-            unk,
-            embedding,
-            hidden,
-            dropout_in,
-            dropout_out,
-            word_keep,
-            inputless,
-            temperature,
-            learn_temperature,
-        )
-        check(window=window)
-        self.context = window
-        self.words = CausalConvolution(embedding, hidden, window)
+    def __init__(self, settings: WindowSettings) -> None:
+        super().__init__(settings)
+        latent, hidden = settings.latent, settings.hidden
+        self.context = settings.window
+        self.words = CausalConvolution(settings.embedding, hidden, settings.window)
         self.of_z = nn.Linear(latent, hidden, bias=False) if latent else None
-        self.output = nn.Linear(hidden, vocabulary, bias=False)
+        self.output = nn.Linear(hidden, settings.vocabulary, bias=False)
 
     def start(self, z: Tensor) -> State:
         """The embeddings of the last window - 1 words, (window - 1, N, E): none."""

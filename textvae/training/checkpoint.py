@@ -1,6 +1,7 @@
 """The folder of a run: config.json, tokenizer.json, weights as safetensors, metrics.jsonl, summary.json."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,15 @@ class RunFolder:
         self.config, self.tokenizer = self.path / "config.json", self.path / "tokenizer.json"
         self.best, self.last = self.path / "best.safetensors", self.path / "last.safetensors"
         self.final, self.summary = self.path / "model.safetensors", self.path / "summary.json"
-        self.metrics = self.path / "metrics.jsonl"
+        self.metrics, self.labels = self.path / "metrics.jsonl", self.path / "labels.json"
 
-    def create(self, config: dict[str, Any], tokenizer: Tokenizer) -> None:
+    def create(self, config: dict[str, Any], tokenizer: Tokenizer, labels: Sequence[str] = ()) -> None:
+        """Files of config and tokenizer, and one of the labels that the model reads, by number, where it reads any."""
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(self.config, config)
         tokenizer.save(self.tokenizer)
+        if labels:
+            write_json(self.labels, list(labels))
 
     def reopen(self) -> None:
         """Takes back what marks a run as finished, since training goes on."""
@@ -36,13 +40,17 @@ class RunFolder:
             raise CheckpointError(f"{self.path} is no folder; give the folder of a run, as checkpoint=RUN")
         if not self.config.is_file():
             raise CheckpointError(f"{self.path} holds no config.json, so it is not the folder of a run")
-        try:
-            config = json.loads(self.config.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise CheckpointError(f"{self.config} is damaged: {error}") from error
+        config = _read_json(self.config)
         if not isinstance(config, dict):
             raise CheckpointError(f"{self.config} is damaged: it holds no mapping")
         return config
+
+    def read_labels(self) -> list[str]:
+        """The names of labels 0, 1, ...; none where the model reads no labels."""
+        names = _read_json(self.labels) if self.labels.is_file() else []
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise CheckpointError(f"{self.labels} is damaged: it holds no list of names")
+        return names
 
     def weights(self) -> Path:
         """The file with the weights of a finished run, else the best so far."""
@@ -52,14 +60,25 @@ class RunFolder:
         raise CheckpointError(f"{self.path} holds no weights yet ({self.final.name} or {self.best.name})")
 
 
-def load_model(path: str | Path) -> tuple[SentenceVAE, Tokenizer, dict[str, Any]]:
-    """Model in evaluation mode, tokenizer and config from a run's folder alone. CheckpointError where they do not fit."""
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+
+
+def load_model(path: str | Path) -> tuple[SentenceVAE, Tokenizer, dict[str, Any], list[str]]:
+    """Model in evaluation mode, tokenizer, config and names of labels from a run's folder alone.
+
+    CheckpointError where they do not fit.
+    """
     folder = RunFolder(path)
     config = folder.read_config()
     tokenizer = Tokenizer.load(folder.tokenizer)
-    model = build_refined(config, tokenizer.size, tokenizer.unk)
+    labels = folder.read_labels()
+    model = build_refined(config, tokenizer.size, tokenizer.unk, len(labels))
     load_weights(model, folder.weights())
-    return model.eval(), tokenizer, config
+    return model.eval(), tokenizer, config, labels
 
 
 def save_weights(model: SentenceVAE, path: Path) -> None:

@@ -1,6 +1,6 @@
 """From a config to the batches of a split, and from a split to its figures: what training and `evaluate` share."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from textvae.data.batching import Batch, Batcher
@@ -51,11 +51,18 @@ class Evaluation(NamedTuple):
         return settings
 
 
-def prepare_data(config: Config, say: Say, tokenizer: Tokenizer | None = None) -> Prepared:
-    """The splits of config["data"] as token ids, by `tokenizer` where one is given."""
+def prepare_data(
+    config: Config, say: Say, tokenizer: Tokenizer | None = None, label_names: Sequence[str] = ()
+) -> Prepared:
+    """The splits of config["data"] as token ids, by the `tokenizer` and `label_names` of a model where they are given."""
     settings = config["data"]
     source = {key: value for key, value in settings.items() if key not in READING}
-    data = prepare(source, tokenizer or settings["tokenizer"], max_length=settings["max_length"])
+    data = prepare(
+        source,
+        tokenizer or settings["tokenizer"],
+        max_length=settings["max_length"],
+        label_names=label_names,
+    )
     for note in data.notes:
         say(note)
     return data

@@ -74,7 +74,7 @@ def _run(config: Config, folder: RunFolder, console: Console, resume: bool) -> d
             work.trainer.restore()
             folder.reopen()
         else:
-            folder.create(config, work.vae.tokenizer)
+            folder.create(config, work.vae.tokenizer, work.vae.labels)
         work.trainer.fit()
         summary = {"name": config["name"], "seed": config["seed"], "train": work.trainer.facts()}
         summary["test"] = measure(
@@ -101,14 +101,15 @@ def assemble(
     data = prepare_data(config, console.say)
     train, valid, test = (split_batches(data, config, split) for split in ("train", "valid", "test"))
     torch.manual_seed(config["seed"])
-    model = machine.place(build_refined(config, data.tokenizer.size, data.tokenizer.unk))
-    objective = build_objective(config, train.steps_per_epoch, data.tokenizer.size, model.head)
+    vocabulary, unk = data.tokenizer.size, data.tokenizer.unk
+    model = machine.place(build_refined(config, vocabulary, unk, len(data.label_names)))
+    objective = build_objective(config, train.steps_per_epoch, vocabulary, model.head)
     objective = objective.to(machine.device)
     descent, plateau = build_descent(model, objective, config["optimizer"])
     updater = construct(
         UPDATERS, config["updater"], "updater", model=model, objective=objective, descent=descent
     )
-    vae = SentenceSpace(model, data.tokenizer)
+    vae = SentenceSpace(model, data.tokenizer, data.label_names)
     trainer = Trainer(
         model=model,
         objective=objective,

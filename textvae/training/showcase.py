@@ -7,10 +7,11 @@ from textvae.training.trackers import Tracker
 def show_sentences(
     vae: SentenceSpace, tracker: Tracker, step: int, count: int = 5, steps: int = 7, seed: int = 0
 ) -> None:
-    """Logs `count` draws from the prior and the path between two draws as tables."""
+    """Logs `count` draws from the prior and the path between two draws, of the first label if any, as tables."""
     tracker.table("samples", ["sentence"], [[sentence] for sentence in vae.sample(count, seed=seed)], step)
-    a, b = vae.sample(2, seed=seed + 1)
-    path = vae.interpolate(a, b, steps)
+    alike = vae.given(0) if vae.labels else vae
+    a, b = alike.sample(2, seed=seed + 1)
+    path = alike.interpolate(a, b, steps)
     tracker.table(
         "interpolation", ["position", "sentence"], [[i / (steps - 1), s] for i, s in enumerate(path)], step
     )
