@@ -14,7 +14,7 @@ REMEDIES = read_remedies(CONF / "remedies.yaml")
 KNOWN = {
     "reference": "collapse lm",
     "objective": "beta_vae kl_autoencoder cyclical logistic annealing free_bits_batch_mean free_bits_per_sentence "
-    "free_bits_per_sentence_dimension free_bits_batch_mean_total hinge soft_free_bits minimum_rate pi_control "
+    "free_bits_per_sentence_dimension free_bits_batch_mean_total free_bits_by_noise hinge soft_free_bits minimum_rate pi_control "
     "bag_of_words infovae mutual_information mu_forcing",
     "posterior": "bn_vae bn_vae_zero delta_vae vmf vmf_learned vq vq_dead",
     "prior": "mixture vamp conditional_prior hierarchical",
