@@ -1,5 +1,6 @@
 """textvae remedies: the list is complete, and each override does what its experiments do."""
 
+import shlex
 import subprocess
 import sys
 from functools import cache
@@ -58,7 +59,7 @@ def test_the_published_remedies_are_listed_each_in_its_room():
 @pytest.mark.parametrize("remedy", REMEDIES, ids=lambda remedy: remedy.name)
 def test_the_override_is_what_its_experiments_set(remedy):
     """An experiment may add to the override and choose other strengths, but no other object."""
-    switched = changes(settings(), settings(*remedy.override.split()))
+    switched = changes(settings(), settings(*shlex.split(remedy.override)))
     assert switched or remedy.name == "collapse"
     objects = {key: value for key, value in switched.items() if key.endswith(".name") or value is True}
     for corpus, experiment in remedy.experiments.items():
