@@ -17,7 +17,6 @@ from tests.cli.process import (
     says_one_line,
     summary,
     textvae,
-    train_small,
 )
 
 STAGES = ("experiment=grammar/pretraining", "train.max_epochs=3")
@@ -28,7 +27,7 @@ OFTEN = (*STAGES, "train.checkpoint_minutes=0.0001")
 def whole(tmp_path_factory) -> Path:
     """Both stages, three epochs each, that nothing interrupts."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    done = textvae("train", *EPOCHS, *STAGES, f"run_dir={folder}", cwd=folder.parent)
+    done = inside("train", *EPOCHS, *STAGES, f"run_dir={folder}")
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -89,6 +88,11 @@ def test_sigterm_in_the_first_stage_says_how_to_go_on(tmp_path):
     assert process.stderr.read().splitlines()[-1].endswith(f"textvae train resume={folder}")
 
 
+def test_a_pretraining_that_is_there_is_not_taken_for_that_of_a_new_run(whole, tmp_path):
+    shutil.copytree(whole / "pretraining", tmp_path / "run" / "pretraining")
+    says_one_line(inside("train", *EPOCHS, *STAGES, f"run_dir={tmp_path / 'run'}"), "holds a run already")
+
+
 def test_only_the_named_modules_are_taken(whole, tmp_path):
     source, folder = whole / "pretraining", tmp_path / "run"
     modules = "init_from.modules=[encoder,decoder,prior_module]"
@@ -102,7 +106,10 @@ def test_only_the_named_modules_are_taken(whole, tmp_path):
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory) -> Path:
-    return train_small(tmp_path_factory.mktemp("runs") / "other", "latent.size=5", "data.seed=3")
+    folder = tmp_path_factory.mktemp("runs") / "other"
+    done = inside("train", *SMALL, "latent.size=5", "data.seed=3", f"run_dir={folder}")
+    assert done.returncode == 0, done.stderr
+    return folder
 
 
 WRONG = {

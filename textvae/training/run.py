@@ -55,7 +55,7 @@ class Work(NamedTuple):
 def start_run(config: Config, run_dir: str | Path, console: Console) -> dict[str, Any]:
     """Trains in a new folder; returns what summary.json holds. CheckpointError where run_dir holds a run already."""
     folder = RunFolder(run_dir)
-    if folder.config.exists():
+    if folder.config.exists() or folder.pretraining.exists():
         raise CheckpointError(
             f"{folder.path} holds a run already: go on with it by textvae train resume={folder.path}, or name another run_dir"
         )
