@@ -107,6 +107,11 @@ def test_a_figure_beyond_all_bounds_is_null_in_the_summary(tmp_path):
         (["experiment=ptb/nonsense"], ["ptb/nonsense"]),
         (["compute.precision=int4"], ["precision is 'int4'", "bfloat16"]),
         (["eval.iw_samples=-3"], ["iw_samples is -3"]),
+        (["eval.tc_sentences=-1"], ["tc_sentences is -1"]),
+        (
+            ["latent=quantised", "prior=uniform_codes", "+term=total_correlation"],
+            ["'quantised' and terms.total_correlation do not go together"],
+        ),
         (["train.max_epochs=-1"], ["max_epochs is -1"]),
         (["train.max_epochs=many"], ["max_epochs"]),
         (["data=text", "data.file=/nowhere.txt"], ["/nowhere.txt"]),

@@ -138,7 +138,7 @@ def assemble(
     train, valid, test = (split_batches(data, config, split) for split in ("train", "valid", "test"))
     torch.manual_seed(config["seed"])
     model = machine.place(build_model(config, data.tokenizer.size, data.tokenizer.unk))
-    objective = build_objective(config, train.steps_per_epoch, data.tokenizer.size, model.latent_size)
+    objective = build_objective(config, train.steps_per_epoch, data.tokenizer.size, model.head)
     objective = objective.to(machine.device)
     descent, plateau = build_descent(model, objective, config["optimizer"])
     updater = construct(
