@@ -16,13 +16,13 @@ KNOWN = {
     "reference": "collapse lm",
     "objective": "beta_vae kl_autoencoder cyclical logistic annealing free_bits_batch_mean free_bits_per_sentence "
     "free_bits_per_sentence_dimension free_bits_batch_mean_total free_bits_by_noise hinge soft_free_bits minimum_rate pi_control "
-    "bag_of_words infovae mutual_information mu_forcing beta_tc_vae",
+    "bag_of_words infovae mutual_information mu_forcing beta_tc_vae beta_ten autoencoder",
     "posterior": "bn_vae bn_vae_zero delta_vae vmf vmf_learned vq vq_dead",
     "prior": "mixture vamp conditional_prior hierarchical",
     "noise": "temperature temperature_learned",
     "architecture": "word_dropout skip shortcut gated_shortcut small_decoder decoder_dropout inputless convolutional "
-    "window pooling_mean pooling_max bidirectional",
-    "update": "aggressive encoder_rate encoder_steps",
+    "window pooling_mean pooling_max bidirectional shortcut_states gated_shortcut_states conditional",
+    "update": "aggressive encoder_rate encoder_steps pretraining semi_amortised",
 }
 
 
