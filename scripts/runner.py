@@ -139,6 +139,8 @@ class Runner:
                 env=self.environment,
                 start_new_session=True,
             )
+        if self.stopping:  # asked for while it was started
+            self.running[job].send_signal(signal.SIGINT)
         print(
             f"{job.name}: {'goes on' if words[0].startswith('resume=') else 'starts'}, log: {job.log}",
             flush=True,
@@ -148,7 +150,7 @@ class Runner:
         del self.running[job]
         if status == 0:
             self.done(job)
-        elif not self.stopping:
+        elif not (self.stopping and status in (130, -signal.SIGINT)):
             self.failures[job.name] = f"{job.last_line()} (exit status {status}, log: {job.log})"
             print(f"{job.name}: FAILED", flush=True)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from textvae.reporting.evidence import evidence
 from textvae.reporting.prose import NOT_RUN, written
 from textvae.reporting.records import Results, Spread
-from textvae.reporting.tables import Figures, Row
+from textvae.reporting.tables import Row
 
 BOUNDS = ("nll_iw", "neg_elbo", "rec")  # what a difference is taken of: the first that was published
 
@@ -14,7 +14,7 @@ BOUNDS = ("nll_iw", "neg_elbo", "rec")  # what a difference is taken of: the fir
 class Column(NamedTuple):
     heading: str
     cell: Callable[[Results, Row], str]
-    published: Callable[[Results, Row, Figures], str] = lambda results, row, figures: ""
+    published: Callable[[Results, Row, str], str] = lambda results, row, source: ""
 
 
 def spread_text(metric: str, found: Spread | None) -> str:
@@ -25,8 +25,9 @@ def spread_text(metric: str, found: Spread | None) -> str:
     return f"{text} ({written(metric, found.width)})" if found.seeds > 1 else text
 
 
-def difference(results: Results, row: Row, figures: Figures) -> tuple[str, float] | None:
+def difference(results: Results, row: Row, source: str) -> tuple[str, float] | None:
     """Ours less the published figure, nats, and of which bound; None where nothing ran or nothing compares."""
+    figures = row.published[source]
     for bound in BOUNDS:
         if bound in figures:
             ours = results.spread(row.name, bound)
@@ -38,8 +39,8 @@ def _figure(metric: str, heading: str) -> Column:
     def cell(results: Results, row: Row) -> str:
         return spread_text(metric, results.spread(row.name, metric))
 
-    def published(results: Results, row: Row, figures: Figures) -> str:
-        value = figures.get(metric, "")
+    def published(results: Results, row: Row, source: str) -> str:
+        value = row.published[source].get(metric, "")
         return written(metric, value) if isinstance(value, float) else str(value)
 
     return Column(heading, cell, published)
@@ -50,7 +51,8 @@ def _bounds(results: Results, row: Row) -> str:
     return f"{low} - {high}" if low or high else ""
 
 
-def _published_information(results: Results, row: Row, figures: Figures) -> str:
+def _published_information(results: Results, row: Row, source: str) -> str:
+    figures = row.published[source]
     return written("mi", float(figures["mi"])) if "mi" in figures else ""
 
 
@@ -79,8 +81,8 @@ def _verdict(results: Results, row: Row) -> str:
     return "; ".join(dict.fromkeys(str(record["status"]) for record in results.of(row.name)))
 
 
-def _difference(results: Results, row: Row, figures: Figures) -> str:
-    found = difference(results, row, figures)
+def _difference(results: Results, row: Row, source: str) -> str:
+    found = difference(results, row, source)
     return f"{found[1]:+.2f}" if found else ""
 
 
@@ -88,14 +90,11 @@ def _remedy(results: Results, row: Row) -> str:
     return f"**{row.name}**: {row.about}" + (f" [{row.source}]" if row.source else "")
 
 
-def _source(results: Results, row: Row, figures: Figures) -> str:
-    keys = {id(entry): key for key, entry in (row.published or {}).items()}
-    return f"*published* [{keys[id(figures)]}]"
-
-
 COLUMNS = {
     "setting": Column(
-        "setting", lambda results, row: row.name + (f": {row.about}" if row.about else ""), _source
+        "setting",
+        lambda results, row: row.name + (f": {row.about}" if row.about else ""),
+        lambda results, row, source: f"*published* [{source}]",
     ),
     "remedy": Column("remedy", _remedy),
     "switch": Column("override", lambda results, row: f"`{row.switch}`" if row.switch else ""),

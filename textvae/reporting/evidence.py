@@ -13,7 +13,7 @@ BASELINES = {"lm": "baseline: no z", "plain": "baseline: the plain VAE"}
 
 def evidence(results: Results, row: str) -> str:
     """A verdict in words: works, or each part that fails; the baselines' own rows are called that."""
-    names = results.table.baselines or {}
+    names = results.table.baselines
     for which, text in BASELINES.items():
         if names.get(which) == row:
             return text

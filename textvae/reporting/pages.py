@@ -34,8 +34,8 @@ def cells(results: Results) -> list[list[str]]:
     lines = [[column.heading for column in columns]]
     for row in results.table.rows:
         lines.append([column.cell(results, row) for column in columns])
-        for figures in (row.published or {}).values():
-            lines.append([column.published(results, row, figures) for column in columns])
+        for source in row.published:
+            lines.append([column.published(results, row, source) for column in columns])
     return [*lines, *_truth(results)]
 
 
@@ -51,7 +51,7 @@ def _truth(results: Results) -> list[list[str]]:
 
 
 def _sources(results: Results) -> list[str]:
-    lines = [f"- [{key}] {text}" for key, text in (results.table.sources or {}).items()]
+    lines = [f"- [{key}] {text}" for key, text in results.table.sources.items()]
     return ["Sources of the published figures:", "\n".join(lines)] if lines else []
 
 
@@ -59,12 +59,12 @@ def _differences(results: Results) -> list[str]:
     """Each difference above the tolerance with what explains it."""
     lines, tolerance = [], results.table.tolerance
     for row in results.table.rows:
-        for key, figures in (row.published or {}).items():
-            found = difference(results, row, figures)
+        for source in row.published:
+            found = difference(results, row, source)
             if found and abs(found[1]) > tolerance:
                 bound = COLUMNS[found[0]].heading
                 why = fill(row.explained, results).strip() or "not explained yet."
-                lines.append(f"- {row.name} against [{key}], {bound} {found[1]:+.2f}: {why}")
+                lines.append(f"- {row.name} against [{source}], {bound} {found[1]:+.2f}: {why}")
     if not lines:
         return []
     return [f"## Differences above {tolerance:g} nats from what was published", "\n".join(lines)]

@@ -67,5 +67,5 @@ def _value(results: Results, reference: str) -> float | None:
 
 def _published(results: Results, row: str, metric: str) -> float | None:
     (entry,) = results.table.chosen([row])
-    found = [figures[metric] for figures in (entry.published or {}).values() if metric in figures]
+    found = [figures[metric] for figures in entry.published.values() if metric in figures]
     return float(found[0]) if found else None

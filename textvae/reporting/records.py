@@ -96,7 +96,7 @@ class Results:
         return next((record[metric] for record in self.records if record.get(metric) is not None), None)
 
     def baseline(self, which: str, metric: str) -> Spread | None:
-        name = (self.table.baselines or {}).get(which)
+        name = self.table.baselines.get(which)
         return self.spread(name, metric) if name else None
 
 

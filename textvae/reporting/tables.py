@@ -1,7 +1,7 @@
 """Tables that are to be reproduced: their rows, what each row runs, and what was published of it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from textvae.errors import ConfigError
@@ -29,7 +29,7 @@ class Row:
     about: str = ""
     seeds: tuple[int, ...] = ()
     epochs: int | None = None
-    published: Mapping[str, Figures] | None = None
+    published: Mapping[str, Figures] = field(default_factory=dict, hash=False)
     explained: str = ""
     family: str = ""
     source: str = ""
@@ -55,8 +55,8 @@ class Table:
     epochs: int | None = None
     seeds: tuple[int, ...] = (0,)
     overrides: tuple[str, ...] = ()
-    sources: Mapping[str, str] | None = None
-    baselines: Mapping[str, str] | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+    baselines: Mapping[str, str] = field(default_factory=dict)
     tolerance: float = 0.5
     samples: int = 0
 
