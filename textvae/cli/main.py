@@ -15,6 +15,7 @@ VERBS = {
     "encode": "posterior means and variances of sentences, as JSON lines",
     "analogy": "a is to b as c is to ?",
     "report": "finished runs side by side: textvae report RUN RUN output=FOLDER",
+    "remedies": "every remedy in a line, with the override that switches it on (textvae remedies objective)",
 }
 
 
@@ -28,7 +29,7 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "All verbs but train and report take checkpoint=RUN, the folder of a run.",
+            "All verbs but train, report and remedies take checkpoint=RUN, the folder of a run.",
         ]
     )
 
