@@ -1,8 +1,11 @@
 """The folder of a run: config.json, tokenizer.json, weights as safetensors, metrics.jsonl, summary.json."""
 
 import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from textvae.data.tokenization import Tokenizer
 from textvae.errors import CheckpointError
@@ -18,7 +21,7 @@ class RunFolder:
         self.config, self.tokenizer = self.path / "config.json", self.path / "tokenizer.json"
         self.best, self.last = self.path / "best.safetensors", self.path / "last.safetensors"
         self.final, self.summary = self.path / "model.safetensors", self.path / "summary.json"
-        self.metrics = self.path / "metrics.jsonl"
+        self.metrics, self.pretraining = self.path / "metrics.jsonl", self.path / "pretraining"
 
     def create(self, config: dict[str, Any], tokenizer: Tokenizer) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
@@ -65,15 +68,27 @@ def save_weights(model: SentenceVAE, path: Path) -> None:
     write_tensors(path, {key: value.contiguous() for key, value in model.state_dict().items()}, {})
 
 
-def load_weights(model: SentenceVAE, path: Path) -> None:
+def load_weights(model: SentenceVAE, path: Path, modules: Collection[str] | None = None) -> None:
+    """All weights from a file, or those of some submodules alone; the others stay. CheckpointError where they do not fit."""
     tensors, _ = read_tensors(path)
-    expected = model.state_dict()
-    for name in sorted(set(expected) ^ set(tensors)):
-        raise CheckpointError(f"{path} {'lacks' if name in expected else 'has an unexpected'} {name}")
-    for name, tensor in tensors.items():
+    put_weights(model, tensors, str(path), modules)
+
+
+def put_weights(
+    model: SentenceVAE, tensors: Mapping[str, Tensor], whence: str, modules: Collection[str] | None = None
+) -> None:
+    """The same from tensors by name; nothing changes where one of them does not fit."""
+    given, expected = (_of_modules(state, modules) for state in (tensors, model.state_dict()))
+    for name in sorted(set(expected) ^ set(given)):
+        raise CheckpointError(f"{whence} {'lacks' if name in expected else 'has an unexpected'} {name}")
+    for name, tensor in given.items():
         if tensor.shape != expected[name].shape:
             here, there = tuple(tensor.shape), tuple(expected[name].shape)
             raise CheckpointError(
-                f"{path}: {name} is {here}, config and tokenizer of the run ask for {there}"
+                f"{whence}: {name} is {here}, config and tokenizer of the run ask for {there}"
             )
-    model.load_state_dict(tensors)
+    model.load_state_dict(given, strict=modules is None)
+
+
+def _of_modules(state: Mapping[str, Tensor], modules: Collection[str] | None) -> dict[str, Tensor]:
+    return {name: item for name, item in state.items() if modules is None or name.split(".")[0] in modules}
