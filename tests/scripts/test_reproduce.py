@@ -94,7 +94,7 @@ def resumed(stopped: tuple[Place, int, str], script: ModuleType) -> tuple[Place,
     """The same again, with an end in sight."""
     place = stopped[0]
     place.define()
-    return place, script.main(place.words("tiny", "--rows", "vae"))
+    return place, script.main(place.words("tiny", "--rows", "vae", "--jobs", "2"))
 
 
 def wait_for(path: Path, seconds: float = 100.0) -> None:
