@@ -49,9 +49,13 @@ class Book:
         self.table: Table = table_of({"name": name, **settings}, listed)
         self.file, self.notes = results / f"{name}.json", results / "notes" / f"{name}.md"
         self.page = docs / self.table.page
+        self.elsewhere = Book(self.table.elsewhere, docs) if self.table.elsewhere else None
 
     def records(self) -> list[Record]:
         return json.loads(self.file.read_text(encoding="utf-8")) if self.file.exists() else []
+
+    def results(self) -> Results:
+        return Results(self.table, self.records())
 
     def keep(self, job: Job) -> None:
         """A finished run's record, and the page with it; what samples show is measured once for a run."""
@@ -77,7 +81,7 @@ class Book:
 
     def render(self) -> None:
         notes = self.notes.read_text(encoding="utf-8") if self.notes.exists() else ""
-        text = page(Results(self.table, self.records()), notes)
+        text = page(self.results(), notes, self.elsewhere and self.elsewhere.results())
         beside = self.page.with_name(self.page.name + ".tmp")
         beside.write_text(text, encoding="utf-8")
         beside.replace(self.page)
@@ -145,7 +149,11 @@ def main(words: list[str] | None = None) -> int:
     plan = partial(arguments, book.table, epochs=options.epochs, device=options.device)
     runner = Runner(plan, book.keep, options.jobs)
     if options.collect:
-        for job in filter(lambda job: job.finished, jobs):
+        finished = [job for job in jobs if job.finished]
+        print(
+            f"{len(finished)} finished runs of {len(jobs)} in {options.folder / book.table.runs}", flush=True
+        )
+        for job in finished:
             runner.done(job)
     else:
         runner.run(jobs)

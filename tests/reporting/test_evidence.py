@@ -43,6 +43,8 @@ def test_baselines_and_what_has_not_run_get_no_verdict() -> None:
     assert evidence(results(), "cure") == "not run"
     alone = Results(table(), [record("cure", **GOOD), *baselines()[:2]])
     assert evidence(alone, "cure") == "open: plain not run"
+    one_seed = Results(table(), [record("cure", **GOOD), *baselines()[1:]])
+    assert evidence(one_seed, "cure") == "open: one seed of the language model has no spread"
 
 
 def test_less_than_the_true_nll_is_no_likelihood() -> None:

@@ -62,6 +62,13 @@ def test_the_truth_of_a_known_corpus_closes_the_table() -> None:
     assert (truth[3], truth[6]) == ("19.963", "6.590 (plan)")
 
 
+def test_evidence_of_another_table_is_listed_where_it_ran() -> None:
+    cured = record("cure", mi_lower=1.0, mi_upper=2.0, active_units=3)
+    text = page(Results(table(), []), elsewhere=results(cured))
+    assert "[Small](small.md):" in text and "- cure: works\n" in text and "- plain: baseline" in text
+    assert "- not run" in page(results(), elsewhere=Results(table(), []))
+
+
 def test_an_unknown_column_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"columns \['kll'\]; known: setting"):
         cells(Results(table(columns=("kll",)), []))

@@ -19,13 +19,22 @@ def evidence(results: Results, row: str) -> str:
             return text
     if not results.of(row):
         return "not run"
-    missing = [name for name in names.values() if not results.of(name)]
-    if missing or not names:
-        return f"open: {' and '.join(missing) or 'no baseline'} not run"
+    if reason := _open(results):
+        return f"open: {reason}"
     if _below_truth(results, row):
         return "no likelihood of x: NLL below the corpus's own"
     failing = [*_not_rising(results, row), *_worse(results, row)]
     return f"fails: {'; '.join(failing)}" if failing else "works"
+
+
+def _open(results: Results) -> str:
+    """Why nothing can be said of any row yet; empty where it can."""
+    names = results.table.baselines
+    missing = [names.get(which, which) for which in BASELINES if not results.baseline(which, "nll_iw")]
+    if missing:
+        return f"{' and '.join(missing)} not run"
+    lm = results.baseline("lm", "nll_iw")
+    return "one seed of the language model has no spread" if lm and lm.seeds < 2 else ""
 
 
 def _not_rising(results: Results, row: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from textvae.errors import ConfigError
 from textvae.reporting.columns import COLUMNS, difference
+from textvae.reporting.evidence import evidence
 from textvae.reporting.prose import fill, written
 from textvae.reporting.records import Record, Results
 from textvae.reporting.table import markdown
@@ -10,8 +11,11 @@ from textvae.reporting.tables import Row
 TRUTH = {"setting": "the truth", "remedy": "the truth", "nll_iw": "true_nll", "mi": "information"}
 
 
-def page(results: Results, notes: str = "") -> str:
-    """The whole page. ConfigError for an unknown column, and for a placeholder that names no row."""
+def page(results: Results, notes: str = "", elsewhere: Results | None = None) -> str:
+    """The whole page; with `elsewhere`, the evidence that the rows of another table give.
+
+    ConfigError for an unknown column, and for a placeholder that names no row.
+    """
     table = results.table
     parts = [
         f"# {table.title}",
@@ -19,6 +23,7 @@ def page(results: Results, notes: str = "") -> str:
         markdown(cells(results)),
         *_sources(results),
         *_differences(results),
+        *_elsewhere(elsewhere),
         fill(notes, results),
         *_commands(results),
     ]
@@ -68,6 +73,14 @@ def _differences(results: Results) -> list[str]:
     if not lines:
         return []
     return [f"## Differences above {tolerance:g} nats from what was published", "\n".join(lines)]
+
+
+def _elsewhere(other: Results | None) -> list[str]:
+    if other is None:
+        return []
+    lines = [f"- {row.name}: {evidence(other, row.name)}" for row in other.table.rows if other.of(row.name)]
+    head = f"The same evidence from the rows of [{other.table.title}]({other.table.page}):"
+    return [head, "\n".join(lines) or "- not run"]
 
 
 def _commands(results: Results) -> list[str]:

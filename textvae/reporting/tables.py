@@ -9,7 +9,16 @@ from textvae.errors import ConfigError
 LIMIT = "train.max_epochs="
 FIRST_LIMIT = f"pretraining.{LIMIT}"
 # Overrides that change no figure: where a run lies, what it runs on, what hears of it; and the seed, which names the run.
-PLACES = ("run_dir=", "sweep_dir=", "resume=", "data.path=", "tracker", "compute.", "seed=")
+PLACES = (
+    "run_dir=",
+    "sweep_dir=",
+    "resume=",
+    "data.path=",
+    "tracker",
+    "compute.device=",
+    "compute.threads=",
+    "seed=",
+)
 
 Figures = Mapping[str, float | str]
 Remedies = Mapping[str, Mapping[str, Mapping[str, Any]]]  # family -> name -> does, override, source
@@ -42,7 +51,7 @@ class Table:
     """Rows with what they share. `runs`: the folder of its runs below that of all; tables may share one.
 
     samples: sentences drawn from prior and aggregated posterior of a run on the grammar, 0: none. baselines: the rows
-    of the language model and of the plain VAE. page, notes: where it is rendered and what prose is added.
+    of the language model and of the plain VAE. page: where it is rendered. elsewhere: a table whose rows give evidence too.
     """
 
     name: str
@@ -59,6 +68,7 @@ class Table:
     baselines: Mapping[str, str] = field(default_factory=dict)
     tolerance: float = 0.5
     samples: int = 0
+    elsewhere: str = ""
 
     def seeds_of(self, row: Row) -> tuple[int, ...]:
         return row.seeds or self.seeds
