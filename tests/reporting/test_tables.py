@@ -28,12 +28,6 @@ def test_a_row_says_its_overrides_then_its_limit_of_epochs() -> None:
     assert table().overrides_of(row) == ["experiment=x", "latent.size=32"]
 
 
-def test_fewer_epochs_cut_both_stages_and_the_published_number_leaves_the_first_alone() -> None:
-    staged = Row("a", ("experiment=x",), staged=True)
-    assert "pretraining.train.max_epochs=2" in table().overrides_of(staged, epochs=2)
-    assert table(epochs=100).overrides_of(staged) == ["experiment=x", "train.max_epochs=100"]
-
-
 def test_settings_are_what_remains_without_places_seed_and_limits() -> None:
     said = [
         "experiment=x",

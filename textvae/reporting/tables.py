@@ -7,7 +7,6 @@ from typing import Any
 from textvae.errors import ConfigError
 
 LIMIT = "train.max_epochs="
-FIRST_LIMIT = f"pretraining.{LIMIT}"
 # Overrides that change no figure: where a run lies, what it runs on, what hears of it; and the seed, which names the run.
 PLACES = (
     "run_dir=",
@@ -29,8 +28,7 @@ class Row:
     """One setting: `overrides` of textvae train make it, `epochs` are those published.
 
     published: figures by the key of their source. explained: what a difference above the table's tolerance comes
-    from, with placeholders. staged: it has a first stage, which fewer epochs cut too. switch: the override that turns a
-    remedy on by itself.
+    from, with placeholders. switch: the override that turns a remedy on by itself.
     """
 
     name: str
@@ -43,7 +41,6 @@ class Row:
     family: str = ""
     source: str = ""
     switch: str = ""
-    staged: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,6 @@ class Table:
         """What textvae train is told, a later word on the same key taking the place of the earlier."""
         limit = epochs or self.epochs_of(row)
         words = [*self.overrides, *row.overrides, *([f"{LIMIT}{limit}"] if limit else [])]
-        words += [f"{FIRST_LIMIT}{epochs}"] if epochs and row.staged else []
         return list({word.partition("=")[0]: word for word in words}.values())
 
     def chosen(self, names: Sequence[str]) -> list[Row]:
@@ -106,7 +102,7 @@ def table_of(settings: Mapping[str, Any], remedies: Remedies | None = None) -> T
 
 def settings_of(overrides: Iterable[str]) -> set[str]:
     """The overrides that make a setting: without places, seed and the limits of epochs."""
-    return {word for word in overrides if not word.startswith((*PLACES, LIMIT, FIRST_LIMIT))}
+    return {word for word in overrides if not word.startswith((*PLACES, LIMIT))}
 
 
 def _remedy_rows(remedies: Remedies) -> Iterator[Row]:

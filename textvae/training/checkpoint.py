@@ -24,9 +24,10 @@ class RunFolder:
         self.metrics, self.pretraining = self.path / "metrics.jsonl", self.path / "pretraining"
 
     def create(self, config: dict[str, Any], tokenizer: Tokenizer) -> None:
+        """Makes the folder; config.json comes last, since it marks the folder as that of a run."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.config, config)
         tokenizer.save(self.tokenizer)
+        write_json(self.config, config)
 
     def reopen(self) -> None:
         """Takes back what marks a run as finished, since training goes on."""

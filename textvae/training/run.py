@@ -94,8 +94,7 @@ def _rehearse(config: Config, first: Config, folder: RunFolder) -> Tokenizer:
     silent = Console(lambda line: None, lambda what, done, of: None)
     with _finishing(build_tracker(config, folder)) as tracker:
         later = assemble(config, folder, tracker, silent, lambda: False).vae
-        with _finishing(build_tracker(first, folder)) as tracker:
-            earlier = assemble(first, folder, tracker, silent, lambda: False).vae
+        earlier = assemble(first, folder, build_tracker(first, folder), silent, lambda: False).vae
         InitFrom.of(first).apply(earlier)
         source = Source("the pretraining", earlier.model.state_dict(), earlier.tokenizer)
         InitFrom.of(config).take(later, source)
