@@ -68,7 +68,12 @@ class Book:
         self.render()
         names = ("nll_iw", "neg_elbo", "rec", "kl")
         figures = [f"{name} {record[name]:.2f}" for name in names if record.get(name) is not None]
-        print(f"{job.name}: {', '.join(figures)}", flush=True)
+        cut = (
+            f", cut short after {record['epochs']} epochs (--epochs N takes it further)"
+            if record["cut_short"]
+            else ""
+        )
+        print(f"{job.name}: {', '.join(figures)}{cut}", flush=True)
 
     def _record(self, job: Job) -> Record:
         config, first = job.read("config.json"), Path("pretraining") / "summary.json"
