@@ -25,10 +25,10 @@ from runner import Job, Runner, arguments  # noqa: E402
 
 import textvae  # noqa: E402
 from textvae.errors import ConfigError, TextVAEError  # noqa: E402
-from textvae.reporting.grammaticality import sample_figures  # noqa: E402
-from textvae.reporting.pages import page  # noqa: E402
-from textvae.reporting.records import Record, Results, merged, record_of, same_run  # noqa: E402
-from textvae.reporting.tables import Table, settings_of, table_of  # noqa: E402
+from textvae.reporting.reproduction.grammaticality import sample_figures  # noqa: E402
+from textvae.reporting.reproduction.page import page  # noqa: E402
+from textvae.reporting.reproduction.records import Record, Results, merged, record_of, same_run  # noqa: E402
+from textvae.reporting.reproduction.tables import Table, settings_of, table_of  # noqa: E402
 from textvae.training.files import write_json  # noqa: E402
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from textvae.errors import ConfigError, TextVAEError
-from textvae.reporting.tables import LIMIT, Row, Table, settings_of
+from textvae.reporting.reproduction.tables import LIMIT, Row, Table, settings_of
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEAK_EVERY = 60.0  # seconds

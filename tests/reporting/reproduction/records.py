@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from textvae.reporting.records import Record, Results
-from textvae.reporting.tables import Row, Table
+from textvae.reporting.reproduction.records import Record, Results
+from textvae.reporting.reproduction.tables import Row, Table
 
 PUBLISHED = {"paper": {"nll_iw": 101.03, "active_units": 4}}
 ROWS = (

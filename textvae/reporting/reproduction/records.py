@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from textvae.reporting.tables import LIMIT, PLACES, Row, Table
+from textvae.reporting.reproduction.tables import LIMIT, PLACES, Row, Table
 
 Record = dict[str, Any]
 TRUTH = {"true_nll": "test_nll", "entropy": "entropy", "information": "information"}

@@ -4,13 +4,13 @@ import pytest
 from omegaconf import OmegaConf
 
 from tests.conftest import ROOT
-from tests.reporting.records import table
+from tests.reporting.reproduction.records import table
 from tests.test_experiments import EXPERIMENTS, composed
 from textvae.errors import ConfigError
-from textvae.reporting.columns import COLUMNS
-from textvae.reporting.pages import page
-from textvae.reporting.records import Results
-from textvae.reporting.tables import Row, Table, settings_of, table_of
+from textvae.reporting.reproduction.columns import COLUMNS
+from textvae.reporting.reproduction.page import page
+from textvae.reporting.reproduction.records import Results
+from textvae.reporting.reproduction.tables import Row, Table, settings_of, table_of
 
 DEFINITIONS = sorted((ROOT / "docs" / "results" / "tables").glob("*.yaml"))
 

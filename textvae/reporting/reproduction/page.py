@@ -1,12 +1,12 @@
 """A reproduced table as a page of Markdown: figures beside the published ones, differences, commands, prose."""
 
 from textvae.errors import ConfigError
-from textvae.reporting.columns import COLUMNS, difference
-from textvae.reporting.evidence import evidence
-from textvae.reporting.prose import fill, written
-from textvae.reporting.records import Record, Results
+from textvae.reporting.reproduction.columns import COLUMNS, difference
+from textvae.reporting.reproduction.evidence import evidence
+from textvae.reporting.reproduction.prose import fill, written
+from textvae.reporting.reproduction.records import Record, Results
+from textvae.reporting.reproduction.tables import Row
 from textvae.reporting.table import markdown
-from textvae.reporting.tables import Row
 
 TRUTH = {"setting": "the truth", "remedy": "the truth", "nll_iw": "true_nll", "mi": "information"}
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from textvae.data.grammar import Grammar
-from textvae.reporting.grammaticality import grammatical_share, sample_figures
+from textvae.reporting.reproduction.grammaticality import grammatical_share, sample_figures
 
 
 def test_the_share_counts_what_the_grammar_can_make() -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.reporting.records import record, results
+from tests.reporting.reproduction.records import record, results
 from textvae.errors import ConfigError
-from textvae.reporting.prose import fill, written
+from textvae.reporting.reproduction.prose import fill, written
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from tests.reporting.records import ROWS, record, results, table
+from tests.reporting.reproduction.records import ROWS, record, results, table
 from textvae.errors import ConfigError
-from textvae.reporting.pages import cells, page
-from textvae.reporting.records import Results
-from textvae.reporting.tables import Row
+from textvae.reporting.reproduction.page import cells, page
+from textvae.reporting.reproduction.records import Results
+from textvae.reporting.reproduction.tables import Row
 
 
 def line(text: str, start: str) -> list[str]:

@@ -5,7 +5,7 @@ plain VAE's and its mean IW-NLL is not above the language model's mean by more t
 the language model's seeds.
 """
 
-from textvae.reporting.records import Results
+from textvae.reporting.reproduction.records import Results
 
 RISING = {"mi_lower": "lower MI bound", "mi_upper": "upper MI bound", "active_units": "AU"}
 BASELINES = {"lm": "baseline: no z", "plain": "baseline: the plain VAE"}

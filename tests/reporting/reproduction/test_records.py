@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.reporting.records import record, table
-from textvae.reporting.records import Results, command, merged, record_of, same_run, spread
-from textvae.reporting.tables import Row
+from tests.reporting.reproduction.records import record, table
+from textvae.reporting.reproduction.records import Results, command, merged, record_of, same_run, spread
+from textvae.reporting.reproduction.tables import Row
 
 ROW = Row("a", ("experiment=x",))
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.reporting.records import baselines, record, results, table
-from textvae.reporting.evidence import evidence
-from textvae.reporting.records import Results
+from tests.reporting.reproduction.records import baselines, record, results, table
+from textvae.reporting.reproduction.evidence import evidence
+from textvae.reporting.reproduction.records import Results
 
 GOOD = {
     "mi_lower": 2.0,

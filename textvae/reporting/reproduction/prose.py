@@ -8,7 +8,7 @@
 import re
 
 from textvae.errors import ConfigError
-from textvae.reporting.records import TRUTH, Results
+from textvae.reporting.reproduction.records import TRUTH, Results
 
 NOT_RUN = "not run"
 _NAME = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_]+){1,2}"

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from textvae.reporting.evidence import evidence
-from textvae.reporting.prose import NOT_RUN, written
-from textvae.reporting.records import Results, Spread
-from textvae.reporting.tables import Row
+from textvae.reporting.reproduction.evidence import evidence
+from textvae.reporting.reproduction.prose import NOT_RUN, written
+from textvae.reporting.reproduction.records import Results, Spread
+from textvae.reporting.reproduction.tables import Row
 
 BOUNDS = ("nll_iw", "neg_elbo", "rec")  # what a difference is taken of: the first that was published
 
