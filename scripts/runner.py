@@ -1,0 +1,160 @@
+"""Runs of a table as processes: what a job is, what is left of it to do, and many of them at once."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from textvae.errors import ConfigError, TextVAEError
+from textvae.reporting.reproduction.tables import LIMIT, Row, Table, settings_of
+
+ROOT = Path(__file__).resolve().parents[1]
+SPEAK_EVERY = 60.0  # seconds
+MENDABLE = (TextVAEError, ValueError, OSError, KeyError)  # a damaged or foreign folder: the other jobs go on
+
+
+class Job(NamedTuple):
+    """A row with a seed, and the folder of its run."""
+
+    row: Row
+    seed: int
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.row.name} seed {self.seed}"
+
+    @property
+    def log(self) -> Path:
+        return self.folder.with_name(f"{self.seed}.log")
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / "summary.json").is_file()
+
+    def read(self, file: str) -> dict[str, Any]:
+        return json.loads((self.folder / file).read_text(encoding="utf-8"))
+
+    def last_line(self) -> str:
+        text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        return lines[-1] if lines else "it has said nothing yet"
+
+
+def arguments(table: Table, job: Job, epochs: int | None, device: str | None) -> list[str] | None:
+    """What to tell textvae train; None where the run is finished. ConfigError where other settings ran there."""
+    wanted = table.overrides_of(job.row, epochs)
+    limit = [word for word in wanted if word.startswith(LIMIT)]
+    if (job.folder / "config.json").is_file():
+        config = job.read("config.json")
+        if settings_of(config.get("overrides", [])) != settings_of(wanted):
+            raise ConfigError(
+                f"{job.folder} holds a run of other settings: move it away, or name another --folder"
+            )
+        if job.finished and not _goes_further(job, config, limit):
+            return None
+        if any(job.folder.rglob("*.safetensors")):
+            return [f"resume={job.folder}", *limit]
+        shutil.rmtree(
+            job.folder
+        )  # it was stopped before its first checkpoint: there is nothing to go on from
+    place = [f"run_dir={job.folder}", "tracker=none", *([f"compute.device={device}"] if device else [])]
+    return [*wanted, f"seed={job.seed}", *place]
+
+
+def _goes_further(job: Job, config: dict[str, Any], limit: Sequence[str]) -> bool:
+    """Whether a limit of epochs ended a finished run below the one that is asked for now."""
+    asked = max((int(word.removeprefix(LIMIT)) for word in limit), default=0)
+    return config["train"]["max_epochs"] <= job.read("summary.json")["train"]["epochs"] < asked
+
+
+class Runner:
+    """Runs jobs, `at_once` at a time; done(job) follows each that is finished. Ctrl-C lets each save its state and end."""
+
+    def __init__(
+        self, plan: Callable[[Job], list[str] | None], done: Callable[[Job], None], at_once: int
+    ) -> None:
+        self.plan, self._done, self.at_once = plan, done, at_once
+        self.running: dict[Job, subprocess.Popen[bytes]] = {}
+        self.failures: dict[str, str] = {}
+        self.stopping = False
+        threads = str(max(1, cores() // at_once))
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        self.environment = {**os.environ, "PYTHONPATH": path}
+        self.environment |= {name: threads for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        before = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        waiting, said = list(jobs), time.monotonic()
+        while self.running or (waiting and not self.stopping):
+            while waiting and len(self.running) < self.at_once and not self.stopping:
+                self._start(waiting.pop(0))
+            time.sleep(0.1)
+            for job, process in list(self.running.items()):
+                if process.poll() is not None:
+                    self._end(job, process.returncode)
+            if time.monotonic() - said > SPEAK_EVERY:
+                said = time.monotonic()
+                for job in self.running:
+                    print(f"{job.name}: {job.last_line()}", file=sys.stderr)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def done(self, job: Job) -> None:
+        """Keeps a finished job's figures; what hinders that is a failure like any other."""
+        try:
+            self._done(job)
+        except MENDABLE as error:
+            self.failures[job.name] = f"its figures cannot be kept: {type(error).__name__}: {error}"
+
+    def _stop(self, number: int, frame: object) -> None:
+        self.stopping = True
+        for process in self.running.values():
+            process.send_signal(signal.SIGINT)
+
+    def _start(self, job: Job) -> None:
+        try:
+            words = self.plan(job)
+        except MENDABLE as error:
+            self.failures[job.name] = str(error)
+            return
+        if words is None:
+            print(f"{job.name}: finished before", flush=True)
+            self.done(job)
+            return
+        job.log.parent.mkdir(parents=True, exist_ok=True)
+        with open(job.log, "ab") as log:
+            # A session of its own: Ctrl-C reaches it once, through _stop, and not from the terminal as well.
+            self.running[job] = subprocess.Popen(
+                [sys.executable, "-m", "textvae.cli.main", "train", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.environment,
+                start_new_session=True,
+            )
+        if self.stopping:  # asked for while it was started
+            self.running[job].send_signal(signal.SIGINT)
+        print(
+            f"{job.name}: {'goes on' if words[0].startswith('resume=') else 'starts'}, log: {job.log}",
+            flush=True,
+        )
+
+    def _end(self, job: Job, status: int) -> None:
+        del self.running[job]
+        if status == 0:
+            self.done(job)
+        elif not (self.stopping and status in (130, -signal.SIGINT)):
+            self.failures[job.name] = f"{job.last_line()} (exit status {status}, log: {job.log})"
+            print(f"{job.name}: FAILED", flush=True)
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

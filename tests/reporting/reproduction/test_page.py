@@ -1,0 +1,74 @@
+"""The page of a table: nothing on it that no run produced."""
+
+import re
+
+import pytest
+
+from tests.reporting.reproduction.records import ROWS, record, results, table
+from textvae.errors import ConfigError
+from textvae.reporting.reproduction.page import cells, page
+from textvae.reporting.reproduction.records import Results
+from textvae.reporting.reproduction.tables import Row
+
+
+def line(text: str, start: str) -> list[str]:
+    (found,) = [item for item in text.splitlines() if item.startswith(f"| {start}")]
+    return [cell.strip() for cell in found.strip("|").split("|")]
+
+
+def test_what_has_not_run_says_so_and_shows_no_figure_of_ours() -> None:
+    text = page(Results(table(), []), "{lm.kl} nats")
+    assert line(text, "cure")[:4] == ["cure: free bits", "not run", "", ""]
+    assert "not run nats" in text and "## Commands" not in text
+    ours = [item for item in text.splitlines() if item.startswith("| ") and "published" not in item]
+    assert not any(re.search(r"\d", item) for item in ours)
+
+
+def test_a_row_has_the_mean_and_width_over_seeds_and_published_figures_below() -> None:
+    text = page(results())
+    lm = line(text, "lm")
+    assert lm[:4] == ["lm", "0 1", "3", "101.05 (0.10)"]
+    assert line(text, "*published*")[:8] == ["*published* [paper]", "", "", "101.03", "", "4", "", "+0.02"]
+    assert "- [paper] A Paper 2019" in text
+    assert line(text, "plain")[3] == "101.05"
+
+
+def test_a_run_cut_short_says_of_how_many_epochs() -> None:
+    cut = {"epochs": 3, "published_epochs": 100, "cut_short": True}
+    assert line(page(results(record("cure", **cut))), "cure")[2] == "3 of 100, cut short"
+    whole = {"epochs": 60, "published_epochs": 100}
+    assert line(page(results(record("cure", **whole))), "cure")[2] == "60"
+    assert line(page(results(record("cure", epochs=0))), "cure")[2] == "9 steps"
+
+
+def test_differences_above_the_tolerance_are_listed_with_what_explains_them() -> None:
+    assert "Differences above" not in page(results())
+    far = Results(table(), [record("lm", nll_iw=103.0)])
+    assert "- lm against [paper], NLL (IW) +1.97: fewer epochs: 3" in page(far)
+    bare = Results(table((Row("lm", (), published=ROWS[0].published),)), far.records)
+    assert "not explained yet" in page(bare)
+
+
+def test_every_run_is_listed_with_its_command_and_commit() -> None:
+    text = page(results(record("cure", iw_samples=500, iw_sentences=100, sentences=3761)))
+    assert text.count("- lm: `textvae train seed=") == 2
+    assert "commit abc, 1 threads, m; NLL (IW) from 500 samples of 100 sentences" in text
+
+
+def test_the_truth_of_a_known_corpus_closes_the_table() -> None:
+    known = {"true_nll": 19.9632, "information": 6.5903}
+    text = page(Results(table(), [record("lm", **known)]))
+    truth = line(text, "the truth")
+    assert (truth[3], truth[6]) == ("19.963", "6.590 (plan)")
+
+
+def test_evidence_of_another_table_is_listed_where_it_ran() -> None:
+    cured = record("cure", mi_lower=1.0, mi_upper=2.0, active_units=3)
+    text = page(Results(table(), []), elsewhere=results(cured))
+    assert "[Small](small.md):" in text and "- cure: works\n" in text and "- plain: baseline" in text
+    assert "- not run" in page(results(), elsewhere=Results(table(), []))
+
+
+def test_an_unknown_column_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"columns \['kll'\]; known: setting"):
+        cells(Results(table(columns=("kll",)), []))

@@ -1,0 +1,172 @@
+"""scripts/reproduce.py with a table of tiny runs: what it keeps, skips, takes up again and reports."""
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.cli.process import SMALL, environment
+from tests.conftest import ROOT
+
+TINY = [word for word in SMALL if not word.startswith(("tracker", "train.max_steps"))]
+VAE, BROKEN = (
+    {"name": "vae", "overrides": ["latent.size=2"], "published": {"paper": {"nll_iw": 1.0}}},
+    {"name": "broken", "overrides": ["latent.size=-1"]},
+)
+TABLE = {
+    "title": "Tiny",
+    "page": "tiny.md",
+    "runs": "tiny",
+    "columns": ["setting", "seeds", "epochs", "kl", "difference"],
+    "overrides": ["experiment=grammar/collapse", *TINY],
+    "epochs": 2,
+    "samples": 5,
+    "sources": {"paper": "A Paper"},
+    "rows": [VAE, BROKEN],
+}
+
+
+@pytest.fixture(scope="module")
+def script() -> Iterator[ModuleType]:
+    before = list(sys.path)
+    spec = importlib.util.spec_from_file_location("reproduce", ROOT / "scripts" / "reproduce.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    sys.path[:] = before
+
+
+class Place:
+    """A docs folder with the table `tiny`, and a folder of runs."""
+
+    def __init__(self, root: Path) -> None:
+        self.docs, self.folder = root / "docs", root / "runs"
+        (self.docs / "results" / "tables").mkdir(parents=True)
+        (self.docs / "results" / "notes").mkdir()
+        (self.docs / "results" / "notes" / "tiny.md").write_text("KL {vae.kl}, of the broken {broken.kl}.")
+        self.define()
+
+    def define(self, **changes: object) -> None:
+        (self.docs / "results" / "tables" / "tiny.yaml").write_text(json.dumps({**TABLE, **changes}))
+
+    def words(self, *words: str) -> list[str]:
+        return [*(words or ("tiny",)), "--docs", str(self.docs), "--folder", str(self.folder)]
+
+    def run(self, name: str) -> Path:
+        return self.folder / "tiny" / name / "0"
+
+    def records(self) -> list[dict]:
+        return json.loads((self.docs / "results" / "tiny.json").read_text())
+
+    def page(self) -> str:
+        return (self.docs / "tiny.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, int, str]:
+    """A long run and one that fails, two at a time, stopped by Ctrl-C: the place, exit status and what was said."""
+    place = Place(tmp_path_factory.mktemp("reproduce"))
+    place.define(epochs=100000)
+    command = [sys.executable, str(ROOT / "scripts" / "reproduce.py"), *place.words("tiny", "--jobs", "2")]
+    process = subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout
+    said = [process.stdout.readline() for _ in range(3)]  # both start, the broken one fails
+    wait_for(place.run("vae") / "last.safetensors")
+    process.send_signal(signal.SIGINT)
+    said.append(process.communicate(timeout=100)[0])
+    return place, process.returncode, "".join(said)
+
+
+@pytest.fixture(scope="module")
+def resumed(stopped: tuple[Place, int, str], script: ModuleType) -> tuple[Place, int]:
+    """The same again, with an end in sight."""
+    place = stopped[0]
+    place.define()
+    return place, script.main(place.words("tiny", "--rows", "vae", "--jobs", "2"))
+
+
+def wait_for(path: Path, seconds: float = 100.0) -> None:
+    until = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < until, f"{path} never came"
+        time.sleep(0.05)
+
+
+def test_a_failure_stops_no_other_and_is_listed_with_its_reason(stopped) -> None:
+    _, status, said = stopped
+    assert status == 130
+    (failed,) = [line for line in said.splitlines() if line.startswith("failed: ")]
+    assert failed.startswith("failed: broken seed 0: textvae: ") and "Traceback" not in said
+    assert said.rstrip().endswith("the same command goes on")
+
+
+def test_ctrl_c_lets_a_run_save_its_state(stopped) -> None:
+    place, _, _ = stopped
+    log = (place.folder / "tiny" / "vae" / "0.log").read_text()
+    assert "go on with: textvae train resume=" in log
+
+
+def test_the_same_command_goes_on_and_keeps_figures_and_page(resumed) -> None:
+    place, status = resumed
+    assert status == 0
+    (vae,) = place.records()
+    asked = {"nll_iw", "ppl_iw", "neg_elbo", "rec", "kl", "active_units", "mi_lower", "mi_upper", "mi_cap"}
+    assert asked | {"epochs", "wall_s", "commit", "command", "grammatical_prior", "true_nll"} <= set(vae)
+    assert (vae["row"], vae["seed"]) == ("vae", 0)
+    assert (
+        vae["command"].startswith("textvae train experiment=grammar/collapse")
+        and "run_dir" not in vae["command"]
+    )
+    assert f"KL {vae['kl']:.2f}, of the broken not run." in place.page()
+    assert "| broken | not run |" in place.page()
+    log = (place.folder / "tiny" / "vae" / "0.log").read_text()
+    assert log.count("epoch 1:") == 1
+
+
+def test_finished_runs_are_skipped(resumed, script, capsys) -> None:
+    place, _ = resumed
+    before = place.records()
+    assert script.main(place.words("tiny", "--rows", "vae")) == 0
+    assert "vae seed 0: finished before" in capsys.readouterr().out and place.records() == before
+
+
+def test_runs_are_collected_from_their_folders_whatever_their_seeds(resumed, script, tmp_path) -> None:
+    place, other = resumed[0], Place(tmp_path)
+    shutil.copytree(place.run("vae"), other.folder / "tiny" / "vae" / "7")
+    assert script.main(other.words("tiny", "--collect")) == 0
+    assert [record["kl"] for record in other.records()] == [record["kl"] for record in place.records()]
+
+
+def test_a_run_of_other_settings_is_not_taken_for_the_row(resumed, script, tmp_path, capsys) -> None:
+    place, other = resumed[0], Place(tmp_path)
+    other.define(rows=[{**VAE, "overrides": ["latent.size=3"]}, BROKEN])
+    shutil.copytree(place.run("vae"), other.run("vae"))
+    assert script.main(other.words("tiny", "--rows", "vae")) == 1
+    assert "holds a run of other settings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [(("tiny", "--rows", "vea"), "has no row 'vea'; it has vae, broken"), (("tyni",), "'tyni' is no table")],
+)
+def test_what_does_not_exist_is_one_line(script, tmp_path, capsys, words, reason) -> None:
+    assert script.main(Place(tmp_path).words(*words)) == 1
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1 and reason in said
+
+
+def test_the_command_is_there_for_a_checkout() -> None:
+    script = ROOT / "scripts" / "reproduce"
+    assert os.access(script, os.X_OK) and "scripts/environment" in script.read_text()

@@ -1,0 +1,1 @@
+"""Tables of docs/ that one command rebuilds: their rows, the records of runs, the evidence, the page."""

@@ -1,0 +1,98 @@
+"""A reproduced table as a page of Markdown: figures beside the published ones, differences, commands, prose."""
+
+from textvae.errors import ConfigError
+from textvae.reporting.reproduction.columns import COLUMNS, difference
+from textvae.reporting.reproduction.evidence import evidence
+from textvae.reporting.reproduction.prose import fill, written
+from textvae.reporting.reproduction.records import Record, Results
+from textvae.reporting.reproduction.tables import Row
+from textvae.reporting.table import markdown
+
+TRUTH = {"setting": "the truth", "remedy": "the truth", "nll_iw": "true_nll", "mi": "information"}
+
+
+def page(results: Results, notes: str = "", elsewhere: Results | None = None) -> str:
+    """The whole page; with `elsewhere`, the evidence that the rows of another table give.
+
+    ConfigError for an unknown column, and for a placeholder that names no row.
+    """
+    table = results.table
+    parts = [
+        f"# {table.title}",
+        fill(table.intro, results),
+        markdown(cells(results)),
+        *_sources(results),
+        *_differences(results),
+        *_elsewhere(elsewhere),
+        fill(notes, results),
+        *_commands(results),
+    ]
+    return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
+
+
+def cells(results: Results) -> list[list[str]]:
+    """Headings, each row with its published ones below, and what is known of the corpus."""
+    unknown = [name for name in results.table.columns if name not in COLUMNS]
+    if unknown:
+        raise ConfigError(f"table {results.table.name} has columns {unknown}; known: {', '.join(COLUMNS)}")
+    columns = [COLUMNS[name] for name in results.table.columns]
+    lines = [[column.heading for column in columns]]
+    for row in results.table.rows:
+        lines.append([column.cell(results, row) for column in columns])
+        for source in row.published:
+            lines.append([column.published(results, row, source) for column in columns])
+    return [*lines, *_truth(results)]
+
+
+def _truth(results: Results) -> list[list[str]]:
+    if results.truth("true_nll") is None:
+        return []
+    known = {
+        name: written(fact, value) if (value := results.truth(fact)) is not None else fact
+        for name, fact in TRUTH.items()
+    }
+    known["mi"] += " (plan)"
+    return [[known.get(name, "") for name in results.table.columns]]
+
+
+def _sources(results: Results) -> list[str]:
+    lines = [f"- [{key}] {text}" for key, text in results.table.sources.items()]
+    return ["Sources of the published figures:", "\n".join(lines)] if lines else []
+
+
+def _differences(results: Results) -> list[str]:
+    """Each difference above the tolerance with what explains it."""
+    lines, tolerance = [], results.table.tolerance
+    for row in results.table.rows:
+        for source in row.published:
+            found = difference(results, row, source)
+            if found and abs(found[1]) > tolerance:
+                bound = COLUMNS[found[0]].heading
+                why = fill(row.explained, results).strip() or "not explained yet."
+                lines.append(f"- {row.name} against [{source}], {bound} {found[1]:+.2f}: {why}")
+    if not lines:
+        return []
+    return [f"## Differences above {tolerance:g} nats from what was published", "\n".join(lines)]
+
+
+def _elsewhere(other: Results | None) -> list[str]:
+    if other is None:
+        return []
+    lines = [f"- {row.name}: {evidence(other, row.name)}" for row in other.table.rows if other.of(row.name)]
+    head = f"The same evidence from the rows of [{other.table.title}]({other.table.page}):"
+    return [head, "\n".join(lines) or "- not run"]
+
+
+def _commands(results: Results) -> list[str]:
+    lines = [_line(row, record) for row in results.table.rows for record in results.of(row.name)]
+    return ["## Commands", "\n".join(lines)] if lines else []
+
+
+def _line(row: Row, record: Record) -> str:
+    weighted = f"; NLL (IW) from {record['iw_samples']} samples" if record.get("iw_samples") else ""
+    some = record.get("iw_sentences")
+    part = f" of {some} sentences" if weighted and some != record.get("sentences") else ""
+    return (
+        f"- {row.name}: `{record['command']}`: {record['epochs']} epochs in {record['wall_s']:.0f} s, {record['date']}, commit "
+        f"{record['commit'] or 'unknown'}, {record['threads']} threads, {record['machine']}{weighted}{part}"
+    )

@@ -1,0 +1,127 @@
+"""What is kept of a run of a table: one flat record a (row, seed), and what the seeds of a row say together."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from textvae.reporting.reproduction.tables import LIMIT, PLACES, Row, Table
+
+Record = dict[str, Any]
+TRUTH = {"true_nll": "test_nll", "entropy": "entropy", "information": "information"}
+MADE = ("commit", "date", "machine", "threads", "torch")
+
+
+def record_of(
+    table: Table,
+    row: Row,
+    summary: Mapping[str, Any],
+    config: Mapping[str, Any],
+    first: Mapping[str, Any] | None = None,
+) -> Record:
+    """The record of a finished run from its summary.json and config.json; figures are the test split's.
+
+    first: the summary of its first stage, where it has one, whose time is then counted too.
+    """
+    train, made, corpus = summary["train"], summary.get("environment", {}), summary.get("corpus", {})
+    limit = max(config["train"]["max_epochs"], train["epochs"])
+    ended = _ended(config, train)
+    published = table.epochs_of(row)
+    return {
+        "row": row.name,
+        "seed": summary["seed"],
+        **{name: value for name, value in summary["test"].items() if _flat(value)},
+        **{name: corpus[fact] for name, fact in TRUTH.items() if fact in corpus},
+        "epochs": train["epochs"],
+        "steps": train["steps"],
+        "max_epochs": limit,
+        "published_epochs": published,
+        "ended": ended,
+        "cut_short": ended != "plateaus" and _below(table, row, config, train),
+        "wall_s": train["wall_s"] + (first["train"]["wall_s"] if first else 0.0),
+        **({"first_stage_epochs": first["train"]["epochs"]} if first else {}),
+        "command": command(config.get("overrides", []), summary["seed"], train["epochs"]),
+        **{name: made.get(name) for name in MADE},
+    }
+
+
+def command(overrides: Iterable[str], seed: int, epochs: int) -> str:
+    """The command that makes the run, without places. A run that was taken beyond its limit names the new one."""
+    words = [word for word in overrides if not word.startswith(PLACES)]
+    bound = [int(word.removeprefix(LIMIT)) for word in words if word.startswith(LIMIT)]
+    if bound and epochs > bound[-1]:
+        words = [word for word in words if not word.startswith(LIMIT)] + [f"{LIMIT}{epochs}"]
+    return " ".join(["textvae train", *words, f"seed={seed}"])
+
+
+def merged(records: Sequence[Record], new: Record, order: Sequence[str]) -> list[Record]:
+    """The records with one more, in the place of that of the same row and seed; in the order of the rows."""
+    kept = [old for old in records if (old["row"], old["seed"]) != (new["row"], new["seed"])]
+    places = {name: number for number, name in enumerate(order)}
+    return sorted([*kept, new], key=lambda record: (places.get(record["row"], len(places)), record["seed"]))
+
+
+def same_run(one: Record, other: Record) -> bool:
+    """Whether two records are of one and the same run, not of two runs of one setting."""
+    return all(one.get(key) == other.get(key) for key in ("row", "seed", "command", "commit", "wall_s"))
+
+
+class Spread(NamedTuple):
+    """A figure over seeds."""
+
+    mean: float
+    least: float
+    most: float
+    seeds: int
+
+    @property
+    def width(self) -> float:
+        """Largest minus smallest."""
+        return self.most - self.least
+
+
+class Results:
+    """A table and the records of its runs."""
+
+    def __init__(self, table: Table, records: Iterable[Record]) -> None:
+        self.table, self.records = table, list(records)
+
+    def of(self, row: str) -> list[Record]:
+        return [record for record in self.records if record["row"] == row]
+
+    def spread(self, row: str, metric: str) -> Spread | None:
+        """None where nothing ran, or where no run has a finite figure of that name."""
+        return spread(record.get(metric) for record in self.of(row))
+
+    def truth(self, metric: str) -> float | None:
+        """What is known of the corpus beforehand: the first record's, as all runs of a table share their test split."""
+        return next((record[metric] for record in self.records if record.get(metric) is not None), None)
+
+    def baseline(self, which: str, metric: str) -> Spread | None:
+        name = self.table.baselines.get(which)
+        return self.spread(name, metric) if name else None
+
+
+def spread(values: Iterable[Any]) -> Spread | None:
+    found = [float(value) for value in values if isinstance(value, int | float)]
+    return Spread(sum(found) / len(found), min(found), max(found), len(found)) if found else None
+
+
+def _flat(value: Any) -> bool:
+    return value is None or isinstance(value, int | float | str)
+
+
+def _ended(config: Mapping[str, Any], train: Mapping[str, Any]) -> str:
+    """What ended a finished run: only the last plateau ends one before its limits."""
+    limits = config["train"]
+    if limits.get("max_steps") is not None and train["steps"] >= limits["max_steps"]:
+        return "steps"
+    return "epochs" if train["epochs"] >= limits["max_epochs"] else "plateaus"
+
+
+def _below(table: Table, row: Row, config: Mapping[str, Any], train: Mapping[str, Any]) -> bool:
+    """Whether a limit that the row does not ask for has cut a run."""
+    published = table.epochs_of(row)
+    if published is not None:
+        return bool(train["epochs"] < published)
+    asked = {word for word in row.overrides if word.startswith("train.max_")}
+    given = {word for word in config.get("overrides", []) if word.startswith("train.max_")}
+    return bool(given - asked)
