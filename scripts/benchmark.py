@@ -10,6 +10,7 @@ Tokens are words and ends of sentences, no padding. Only ratios within one run s
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from torch.nn import functional as F
 
 from textvae.data.batching import Batch, Batcher
 from textvae.data.prepare import prepare
+from textvae.errors import TextVAEError
 from textvae.evaluation.information import information
 from textvae.evaluation.likelihood import importance_weighted_log_prob
 from textvae.generation.decoding import decode_chunks
@@ -109,7 +111,7 @@ class Ours:
         torch.manual_seed(0)
         self.model = compute("cpu", precision).place(build_model(MODEL, vocabulary, unk=3))
         self.objective, self.descent = (
-            build_objective(MODEL, 1000, vocabulary, 32),
+            build_objective(MODEL, 1000, vocabulary, self.model.head),
             Descent(self.model, sgd(), 5.0),
         )
         self.updater = Joint(self.model, self.objective, self.descent)
@@ -276,12 +278,49 @@ def generate(data: Any, seconds: float, sentences: int = 1000) -> dict[str, floa
 
 def memory(data: Any, seconds: float) -> dict[str, float]:
     """Anonymous memory of a process that trains on PTB: the largest seen."""
+    return {"rss_mib": peak_anonymous("train.max_steps=150")}
+
+
+def corpus(data: Any, seconds: float, sentences: int = 1_000_000) -> dict[str, float]:
+    """Anonymous memory of training on a text of so many sentences and ten times as many: tokenising, then from the cache."""
+    found: dict[str, float] = {"sentences": sentences}
+    small = ("encoder.hidden=64", "decoder.hidden=64", "encoder.embedding=64", "decoder.embedding=64")
+    for name, times in (("", 1), ("_10x", 10)):
+        with tempfile.TemporaryDirectory() as folder:
+            text = Path(folder) / "text.txt"
+            write_sentences(text, sentences * times)
+            # Few sentences to validate on: what grows with their number is measured with that of the training sentences.
+            split = f"data.valid_fraction={1000 / sentences / times} data.test_fraction={1000 / sentences / times}"
+            options = ("data=text", f"data.file={text}", *split.split(), "train.max_steps=100", *small)
+            for what in ("tokenising", "training"):
+                cache = {"TEXTVAE_CACHE_DIR": f"{folder}/cache"}
+                found[f"{what}_rss_mib{name}"] = peak_anonymous(*options, variables=cache)
+    more = found["training_rss_mib_10x"] - found["training_rss_mib"]
+    return found | {"bytes_a_sentence": more * 2**20 / (9 * sentences)}
+
+
+def write_sentences(path: Path, count: int) -> None:
+    """`count` sentences of 3 to 20 made-up words of 2,000, one a line."""
+    chance = np.random.default_rng(0)
+    words = np.array([f"w{number}" for number in range(2000)])
+    with path.open("w") as file:
+        for first in range(0, count, 50_000):
+            lengths = chance.integers(3, 21, min(50_000, count - first))
+            drawn = np.split(words[chance.integers(0, 2000, lengths.sum())], np.cumsum(lengths)[:-1])
+            file.write("".join(" ".join(line) + "\n" for line in drawn))
+
+
+def peak_anonymous(*options: str, variables: dict[str, str] | None = None) -> float:
+    """The largest RssAnon in MiB of `textvae train` with these options, looked at twenty times a second."""
     with tempfile.TemporaryDirectory() as folder:
-        bounds = ("train.max_steps=150", "eval.iw_samples=0", "tracker=none", f"run_dir={folder}/run")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "textvae.cli.main", "train", *bounds], stderr=subprocess.DEVNULL
-        )
-        peak = 0.0
+        bounds = ("eval.iw_samples=0", "tracker=none", f"run_dir={folder}/run")
+        said, peak = Path(folder) / "said", 0.0
+        with said.open("w") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "textvae.cli.main", "train", *options, *bounds],
+                stderr=file,
+                env=os.environ | (variables or {}),
+            )
         while process.poll() is None:
             try:
                 lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
@@ -290,7 +329,9 @@ def memory(data: Any, seconds: float) -> dict[str, float]:
             except (FileNotFoundError, ProcessLookupError):
                 break
             time.sleep(0.05)
-    return {"rss_mib": peak}
+        if process.wait():
+            raise SystemExit(f"textvae train {' '.join(options)} failed: {said.read_text()[-500:]}")
+    return peak
 
 
 def startup(data: Any, seconds: float) -> dict[str, float]:
@@ -354,6 +395,7 @@ ROWS: dict[str, Callable[..., dict[str, float]]] = {
     "information": information_of_train,
     "generate": generate,
     "memory": memory,
+    "corpus": corpus,
     "startup": startup,
 }
 
@@ -368,7 +410,10 @@ def main() -> int:
     )
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    data = prepare({"name": "ptb"}, {"name": "word", "size": None})
+    try:
+        data = prepare({"name": "ptb"}, {"name": "word", "size": None})
+    except TextVAEError as error:
+        raise SystemExit(f"error: {error}") from error
     results: dict[str, Any] = {"environment": environment(torch.device("cpu"))}
     for name in [arguments.only] if arguments.only else ROWS:
         results[name] = ROWS[name](data, arguments.seconds)

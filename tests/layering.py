@@ -12,7 +12,7 @@ from pathlib import Path
 LONGEST_FILE, LONGEST_FUNCTION = 260, 50
 
 _MODEL = {"model", "networks", "latents", "data"}
-_USES = {"objectives", "evaluation", "generation"}
+_USES = {"refinement", "objectives", "evaluation", "generation"}
 _TOP = {"training", "reporting", "api", "__init__"}
 
 # room -> the rooms, or single modules of them, that it may import besides itself and FOUNDATION
@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "latents": set(),
     "networks": {"data"},
     "model": _MODEL,
+    "refinement": _MODEL,
     "objectives": _MODEL,
     "evaluation": _MODEL,
     "generation": _MODEL,

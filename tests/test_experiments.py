@@ -44,6 +44,8 @@ def shrunk(config: dict) -> dict:
     config["tracker"] = {"name": "none"}
     if config["updater"]["name"] == "aggressive":
         config["updater"].update(most=3)
+    if "steps" in config["refinement"]:
+        config["refinement"].update(steps=2)
     return config
 
 

@@ -5,8 +5,10 @@ from typing import Any
 import torch
 
 from textvae.data.batching import Batch, collate
+from textvae.latents.posteriors import HEADS
 from textvae.model import SentenceVAE, build_model
 from textvae.objectives.objective import Objective, build_objective
+from textvae.registry import construct
 
 VOCABULARY = 19
 CONFIG: dict[str, Any] = {
@@ -33,8 +35,9 @@ def tiny_model(seed: int = 0, **sections: dict[str, Any]) -> SentenceVAE:
 
 def tiny_objective(**sections: dict[str, Any]) -> Objective:
     config = tiny_config(**sections)
-    latent = config["latent"].get("size", 0)
-    return build_objective(config, steps_per_epoch=10, vocabulary=VOCABULARY, latent=latent)
+    with torch.random.fork_rng():
+        head = construct(HEADS, config["latent"], "latent", inputs=1)
+    return build_objective(config, steps_per_epoch=10, vocabulary=VOCABULARY, head=head)
 
 
 def tiny_batch(lengths: tuple[int, ...] = (4, 4, 4, 4), seed: int = 0) -> Batch:

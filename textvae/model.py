@@ -100,7 +100,7 @@ class SentenceVAE(nn.Module):
 
     def gauges(self) -> dict[str, Tensor]:
         """What a log of training should show of the model's parts beside its losses."""
-        return self.decoder.gauges()
+        return self.decoder.gauges() | self.head.gauges()
 
     def inference_parameters(self) -> Iterator[nn.Parameter]:
         """Those of q(z|x): what aggressive training updates alone."""

@@ -5,8 +5,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
+
+from safetensors.torch import load_file
 
 from textvae.cli.main import main
 
@@ -22,6 +25,12 @@ SMALL = [
     "eval.iw_samples=3",
     "train.max_steps=2",
     "tracker=none",
+]
+EPOCHS = [item for item in SMALL if not item.startswith("train.")] + [
+    "train.max_epochs=4",
+    "train.log_every=2",
+    "decoder.word_keep=0.8",
+    "data.batch_size=8",
 ]
 
 
@@ -68,6 +77,42 @@ def train_small(folder: Path, *overrides: str) -> Path:
 
 def summary(folder: Path) -> dict:
     return json.loads((folder / "summary.json").read_text())
+
+
+def metrics(folder: Path) -> list[dict]:
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for row in rows:
+        row.pop("train/tokens_per_s", None)
+    return rows
+
+
+def same_weights(a: Path, b: Path) -> bool:
+    first, second = load_file(a / "model.safetensors"), load_file(b / "model.safetensors")
+    return first.keys() == second.keys() and all((first[key] == second[key]).all() for key in first)
+
+
+def interrupt(folder: Path, number: int, extra: tuple[str, ...], stage: str = "") -> subprocess.Popen:
+    """Starts the run of EPOCHS, and sends a signal once the state of a stage is saved amid its second epoch or later."""
+    process = subprocess.Popen(
+        command("train", *EPOCHS, f"run_dir={folder}", *extra),
+        env=environment(),
+        cwd=folder.parent,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        rows = folder / stage / "metrics.jsonl"
+        if (
+            (folder / stage / "last.safetensors").exists()
+            and rows.exists()
+            and rows.read_text().count("train/rec") >= 6
+        ):
+            process.send_signal(number)
+            break
+        time.sleep(0.005)
+    process.wait(60)
+    return process
 
 
 def says_one_line(done: subprocess.CompletedProcess[str], *parts: str) -> None:

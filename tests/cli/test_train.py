@@ -1,43 +1,22 @@
 """textvae train in real processes: a run's folder, exact resumption, signals, errors."""
 
-import json
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file
 
 from tests.cli.process import (
+    EPOCHS,
     SMALL,
-    command,
-    environment,
     inside,
+    interrupt,
+    metrics,
+    same_weights,
     says_one_line,
     summary,
     textvae,
     train_small,
 )
-
-EPOCHS = [item for item in SMALL if not item.startswith("train.")] + [
-    "train.max_epochs=4",
-    "train.log_every=2",
-    "decoder.word_keep=0.8",
-    "data.batch_size=8",
-]
-
-
-def metrics(folder: Path) -> list[dict]:
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    for row in rows:
-        row.pop("train/tokens_per_s", None)
-    return rows
-
-
-def same_weights(a: Path, b: Path) -> bool:
-    first, second = load_file(a / "model.safetensors"), load_file(b / "model.safetensors")
-    return first.keys() == second.keys() and all((first[key] == second[key]).all() for key in first)
 
 
 @pytest.fixture(scope="module")
@@ -59,30 +38,6 @@ def test_a_run_leaves_all_that_is_needed(whole):
     assert set(("tokens_per_s", "epochs", "steps", "wall_s")) <= set(train)
     assert train["epochs"] == 4
     assert test["elbo"] == pytest.approx(-(test["rec"] + test["kl"]))
-
-
-def interrupt(folder: Path, number: int, extra: tuple[str, ...]) -> subprocess.Popen:
-    """Starts the same run, and sends a signal once its state is saved amid the second epoch or later."""
-    process = subprocess.Popen(
-        command("train", *EPOCHS, f"run_dir={folder}", *extra),
-        env=environment(),
-        cwd=folder.parent,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        rows = folder / "metrics.jsonl"
-        if (
-            (folder / "last.safetensors").exists()
-            and rows.exists()
-            and rows.read_text().count("train/rec") >= 6
-        ):
-            process.send_signal(number)
-            break
-        time.sleep(0.005)
-    process.wait(60)
-    return process
 
 
 @pytest.mark.parametrize("updater", ["joint", "aggressive"])
@@ -152,6 +107,11 @@ def test_a_figure_beyond_all_bounds_is_null_in_the_summary(tmp_path):
         (["experiment=ptb/nonsense"], ["ptb/nonsense"]),
         (["compute.precision=int4"], ["precision is 'int4'", "bfloat16"]),
         (["eval.iw_samples=-3"], ["iw_samples is -3"]),
+        (["eval.tc_sentences=-1"], ["tc_sentences is -1"]),
+        (
+            ["latent=quantised", "prior=uniform_codes", "+term=total_correlation"],
+            ["'quantised' and terms.total_correlation do not go together"],
+        ),
         (["train.max_epochs=-1"], ["max_epochs is -1"]),
         (["train.max_epochs=many"], ["max_epochs"]),
         (["data=text", "data.file=/nowhere.txt"], ["/nowhere.txt"]),

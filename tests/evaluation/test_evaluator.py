@@ -223,7 +223,9 @@ def test_progress_counts_the_sentences_of_each_stage():
     assert calls[-1] == ("likelihood", 10, 10)
 
 
-@pytest.mark.parametrize(("setting", "value"), [("iw_samples", -1), ("iw_sentences", 0), ("row_budget", 0)])
+@pytest.mark.parametrize(
+    ("setting", "value"), [("iw_samples", -1), ("iw_sentences", 0), ("tc_sentences", -1), ("row_budget", 0)]
+)
 def test_counts_out_of_range_are_refused(setting: str, value: int):
     model = LinearGaussian()
     with pytest.raises(ConfigError, match=f"{setting} is {value}"):
@@ -233,3 +235,24 @@ def test_counts_out_of_range_are_refused(setting: str, value: int):
 def test_an_empty_split_is_refused():
     with pytest.raises(DataError, match="no sentence"):
         evaluate(LinearGaussian(), [])
+
+
+def test_a_kl_that_factorises_is_told_in_its_parts_where_they_are_asked_for():
+    model = LinearGaussian(shift=0.3, widen=1.2)
+    batches = split(model.draw(500), 32)
+    names = ("index_code_mi", "total_correlation", "dimension_wise_kl")
+    plain, found = evaluate(model, batches), evaluate(model, batches, tc_sentences=None)
+    assert {name: value for name, value in found.items() if name not in names} == plain
+    assert sum(found[name] for name in names) == pytest.approx(found["kl"])
+    assert found["index_code_mi"] == found["mi_lower"]
+    few = evaluate(model, batches, tc_sentences=100)
+    assert few["total_correlation"] != found["total_correlation"]
+    assert sum(few[name] for name in names) == pytest.approx(few["kl"])
+
+
+@pytest.mark.parametrize(
+    "model", [LinearGaussian(full=True), ClassPrior()], ids=["full", "conditional prior"]
+)
+def test_another_kl_has_no_such_parts(model):
+    batch = model.draw(50)._replace(labels=torch.arange(50) % 3)
+    assert "total_correlation" not in evaluate(model, [batch], tc_sentences=None)

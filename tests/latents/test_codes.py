@@ -4,13 +4,16 @@ import pytest
 import torch
 from torch.distributions import kl_divergence
 
-from tests.tiny import tiny_batch, tiny_model
+from tests.tiny import tiny_batch, tiny_model, tiny_objective
 from textvae.errors import ConfigError
 from textvae.generation.latent import Codes
 from textvae.latents.codes import Code, Quantised, UniformOverCodes, look_up
 from textvae.latents.distributions import concatenate, facts, is_deterministic, select
 from textvae.latents.divergence import pairwise_log_prob
 from textvae.objectives.commitment import Commitment
+from textvae.training.descent import Descent
+from textvae.training.optimizers import sgd
+from textvae.training.updaters import Joint
 
 
 def head(**settings: float) -> Quantised:
@@ -105,6 +108,28 @@ def test_usage_and_perplexity_are_those_of_the_counts():
     codes = torch.tensor([[0, 3], [1, 3], [0, 3], [1, 3]])
     found = facts(Code(torch.zeros(4, 2), codes))
     assert found == pytest.approx({"codes_used": 1.5, "code_perplexity": 1.5})
+
+
+def test_gauges_count_the_codes_that_batches_use_and_no_other():
+    part = head(codes=5, patience=3)
+    assert part.gauges() == {"codes_used": 0, "code_perplexity": 0}
+    q = part(torch.randn(4, 6))
+    used = torch.tensor([len(slot.unique()) for slot in q.codes.T]).float()
+    assert part.gauges()["codes_used"] == used.mean()
+    assert float(part.gauges()["code_perplexity"]) == pytest.approx(facts(q)["code_perplexity"])
+    part.idle.copy_(torch.tensor([[0, 2, 3, 9, 7], [1, 4, 4, 4, 4]]))
+    part.use.copy_(torch.tensor([[2.0, 2.0, 0.0, 0.0, 0.0], [3.0, 0.0, 0.0, 0.0, 0.0]]))
+    assert part.gauges() == {"codes_used": 1.5, "code_perplexity": pytest.approx(1.5)}
+
+
+def test_every_step_of_training_logs_the_use_of_codes():
+    model = tiny_model(
+        latent={"name": "quantised", "size": 4, "slots": 2, "codes": 4}, prior={"name": "uniform_codes"}
+    )
+    updater = Joint(model, tiny_objective(), Descent(model, sgd(0.1), 0.0))
+    logs = updater.step(tiny_batch(), tiny_batch, 0).logs
+    assert 1 <= float(logs["code_perplexity"]) <= float(logs["codes_used"]) <= 4
+    assert all(torch.equal(logs[name], value) for name, value in model.gauges().items())
 
 
 def test_commitment_is_the_squared_distance_to_the_code_and_moves_the_encoder_alone():

@@ -5,7 +5,7 @@ import torch
 from torch.distributions import Independent, Normal
 
 from tests.tiny import tiny_batch, tiny_model
-from textvae.latents.committed import BatchNormHead, DeltaHead, log_roots
+from textvae.latents.committed import BatchNormHead, DeltaHead, RunningStatistics, log_roots
 from textvae.latents.divergence import kl_groups
 
 
@@ -53,6 +53,36 @@ def test_in_evaluation_a_posterior_does_not_depend_on_its_batch():
     head.eval()
     torch.testing.assert_close(head(h).mean, trained, rtol=0.03, atol=1e-3)  # n - 1 in running variances
     torch.testing.assert_close(torch.cat([head(row[None]).mean for row in h]), head(h).mean)
+
+
+def test_before_training_a_posterior_is_that_of_a_gaussian_head():
+    torch.manual_seed(0)
+    head, h = BatchNormHead(6, size=5, gamma=0.7).eval(), torch.randn(8, 6)
+    torch.testing.assert_close(head(h).mean, 0.7 * head.linear(h)[:, :5])
+    torch.testing.assert_close(head.train()(h[:1]).mean, head.eval()(h).mean[:1])
+
+
+@pytest.mark.parametrize("batches", [1, 3])
+def test_evaluation_sees_what_training_sees_from_the_first_batch_on(batches):
+    model = tiny_model(latent={"name": "batch_norm", "size": 3}, initialisation={"name": "uniform"}).float()
+    batch = tiny_batch((5,) * 40)
+    for _ in range(batches):
+        trained = model(batch).posterior.mean
+    torch.testing.assert_close(model.eval()(batch).posterior.mean, trained, rtol=0.02, atol=1e-3)
+
+
+def test_running_statistics_are_means_of_few_batches_and_forget_where_there_are_many():
+    torch.manual_seed(0)
+    statistics, batches = RunningStatistics(2).double(), 3 + 2 * torch.randn(60, 7, 2).double()
+    for batch in batches[:10]:
+        statistics.follow(batch)
+    torch.testing.assert_close(statistics.running_mean, batches[:10].mean((0, 1)))
+    torch.testing.assert_close(statistics.running_var, batches[:10].var(1).mean(0))
+    expected = statistics.running_mean.clone()
+    for batch in batches[10:]:
+        statistics.follow(batch)
+        expected = 0.9 * expected + 0.1 * batch.mean(0)
+    torch.testing.assert_close(statistics.running_mean, expected)
 
 
 def test_a_batch_of_one_takes_the_running_statistics_and_leaves_them():

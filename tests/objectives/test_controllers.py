@@ -1,5 +1,7 @@
 """What drives an objective by the KL that it sees: fixed points, limits, and a state that checkpoints hold."""
 
+import math
+
 import pytest
 import torch
 
@@ -31,6 +33,27 @@ def test_pi_control_does_not_wind_up():
     assert see(controller, *[0.0] * 4)(0) < 0.2
 
 
+def test_pi_control_is_the_published_algorithm_where_its_sum_does_not_wind_up():
+    controller, total = PIControl(target=3.0, kp=0.2, ki=0.005), 0.0
+    for kl in (6.0, 8.5, 2.0, 30.0, 2.5, 4.0):
+        total -= 0.005 * (3.0 - kl)
+        published = min(max(0.2 / (1 + math.exp(3.0 - kl)) + total, 0.0), 1.0)
+        assert total > 0
+        assert see(controller, kl)(0) == pytest.approx(published)
+
+
+def test_pi_control_rises_with_the_first_kl_above_target_however_long_it_was_below():
+    controller = see(PIControl(target=3.0), *[0.0] * 10_000)
+    low = controller(0)
+    assert see(controller, 13.0)(0) == pytest.approx(1e-4 * 10 + 0.01 / (1 + math.exp(-10)))
+    assert controller(0) > low
+
+
+def test_pi_control_bears_any_kl():
+    for kl in (0.0, 1e4, 1e30):
+        assert 0 <= see(PIControl(target=3.0), kl)(0) <= 1
+
+
 def kl_at(beta):
     """The KL of a channel whose rate falls with its price."""
     return 4.0 * (1 - beta)
@@ -55,6 +78,17 @@ def test_soft_free_bits_stays_in_its_range_and_comes_back():
     assert see(controller, *[9.0] * 5)(0) == 1.0
     assert see(controller, *[0.0] * 9999)(0) == 0.01
     assert see(controller, *[9.0] * 60)(0) == 1.0
+
+
+def test_soft_free_bits_settles_between_its_thresholds():
+    controller = SoftFreeBits(target=1.5)
+    for _ in range(200):
+        see(controller, kl_at(controller(0)))
+    around = []
+    for _ in range(50):
+        around.append(kl_at(controller(0)))
+        see(controller, around[-1])
+    assert 1.5 * 0.85 < min(around) <= max(around) < 1.5 * 1.05 * 1.15
 
 
 def test_multiplier_starts_at_zero_and_never_pays_beyond_the_kl():

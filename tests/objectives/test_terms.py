@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.distributions import Independent, MultivariateNormal, Normal
 
+from tests.families import LATENTS
 from tests.tiny import VOCABULARY, tiny_batch, tiny_model, tiny_objective
 from textvae.errors import ConfigError
 from textvae.latents.divergence import pairwise_log_prob
@@ -115,6 +116,22 @@ def test_total_correlation_refuses_a_posterior_that_does_not_factorise():
         TotalCorrelation()(output_of(q))
 
 
+@pytest.mark.parametrize(
+    ("term", "latent"),
+    [
+        ("total_correlation", "von_mises_fisher"),
+        ("total_correlation", "quantised"),
+        ("total_correlation", "hierarchical"),
+        ("commitment", "gaussian"),
+        ("commitment", "hierarchical"),
+    ],
+)
+def test_a_posterior_that_a_term_cannot_charge_is_refused_before_training_by_both_names(term, latent):
+    names = f"latent '{latent}' and terms.{term} do not go together: "
+    with pytest.raises(ConfigError, match=names):
+        tiny_objective(latent={"name": latent, **LATENTS[latent]}, terms={term: {}})
+
+
 MEANS = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [1.0, 2.0], [-1.0, -2.0]])
 
 
@@ -126,10 +143,20 @@ def test_mu_forcing_charges_what_the_means_lack_of_the_margin():
 
 @pytest.mark.parametrize("shift", [0.0, 7.0])
 def test_centred_mu_forcing_sees_the_spread_of_the_means_alone(shift):
-    spread = 0.5 * (4 / 3 + 8 / 3)
+    spread = 0.5 * (1 + 2)
     output = output_of(gaussian(MEANS + shift))
     assert CentredMuForcing(margin=5.0, weight=2.0)(output) == pytest.approx(2 * (5 - spread))
     assert CentredMuForcing(margin=1.0)(output) == 0
+
+
+def test_centred_mu_forcing_is_the_published_code_in_other_units():
+    torch.manual_seed(0)
+    mu, v = torch.randn(7, 3) + 2, 1.7
+    published = (v - torch.nn.functional.mse_loss(mu.mean(0).expand_as(mu), mu)).relu()
+    assert published > 0
+    torch.testing.assert_close(
+        CentredMuForcing(margin=3 * v / 2, weight=2 / 3)(output_of(gaussian(mu))), published
+    )
 
 
 @pytest.mark.parametrize(

@@ -37,5 +37,6 @@ def test_quickstart_ends_with_all_it_promises(tmp_path):
     path = done.stdout.split("latent space:")[1].split("Everything lies in")[0].strip().splitlines()
     assert len(path) == 7
     assert str(out) in done.stdout.split("Everything lies in")[1]
-    with Image.open(out / "kl.png") as picture:
+    assert (out / "report.html").is_file()
+    with Image.open(out / "training.png") as picture:
         assert picture.width > 800

@@ -25,6 +25,9 @@ SHOWN = (
     "ppl_elbo",
     "rec",
     "kl",
+    "index_code_mi",
+    "total_correlation",
+    "dimension_wise_kl",
     "active_units",
     "mi_lower",
     "mi_upper",
@@ -42,9 +45,9 @@ def evaluate(config: dict[str, Any]) -> None:
     for name in SHOWN:
         if name in metrics:
             print(
-                f"{name:<14}{metrics[name]:>12.3f}"
+                f"{name:<18}{metrics[name]:>12.3f}"
                 if isinstance(metrics[name], float)
-                else f"{name:<14}{metrics[name]:>12}"
+                else f"{name:<18}{metrics[name]:>12}"
             )
     measurement.say_verdict(metrics, facts, print)
     if config["output"]:

@@ -14,12 +14,14 @@ VERBS = {
     "reconstruct": "sentences through q(z|x) and back",
     "encode": "posterior means and variances of sentences, as JSON lines",
     "analogy": "a is to b as c is to ?",
-    "report": "finished runs side by side: textvae report RUN RUN output=FOLDER",
+    "import-he2019": "a run's folder from weights of the code of He et al. 2019 (weights=FILE vocabulary=FILE run_dir=RUN)",
+    "report": "runs and sweeps side by side: textvae report SWEEP_DIR|RUN ... [output=FOLDER]",
+    "remedies": "every remedy in a line, with the override that switches it on (textvae remedies objective)",
 }
 
 
 def usage() -> str:
-    lines = [f"  {verb:<12} {text}" for verb, text in VERBS.items()]
+    lines = [f"  {verb:<14} {text}" for verb, text in VERBS.items()]
     return "\n".join(
         [
             "textvae: sentence VAEs, posterior collapse and its remedies",
@@ -28,7 +30,7 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "All verbs but train and report take checkpoint=RUN, the folder of a run.",
+            "All verbs but train, import-he2019, report and remedies take checkpoint=RUN, the folder of a run.",
         ]
     )
 
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if verb not in VERBS:
         return complain(f"unknown verb {verb!r}; known: {', '.join(VERBS)}")
     try:
-        return int(importlib.import_module(f"textvae.cli.{verb}").main(overrides) or 0)
+        return int(importlib.import_module(f"textvae.cli.{verb.replace('-', '_')}").main(overrides) or 0)
     except TextVAEError as error:
         complain(str(error))
         return error.status

@@ -1,24 +1,29 @@
-"""textvae report RUN...: finished runs side by side, as a table and a figure."""
+"""textvae report SWEEP|RUN...: settings side by side, as a table, figures and one page."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from textvae.errors import ConfigError
-from textvae.reporting.figures import kl_curves
-from textvae.reporting.runs import read_run
-from textvae.reporting.table import markdown, rows, text
+from textvae.reporting.comparison import results
+from textvae.reporting.runs import read_runs
+from textvae.reporting.table import notes, rows, text
+from textvae.reporting.writing import write_report
+
+USAGE = "usage: textvae report SWEEP_DIR|RUN [SWEEP_DIR|RUN ...] [output=FOLDER]"
 
 
 def main(arguments: Sequence[str]) -> None:
-    options = dict(item.split("=", 1) for item in arguments if "=" in item)
-    paths = [item for item in arguments if "=" not in item]
-    if not paths or set(options) - {"output"}:
-        raise ConfigError("usage: textvae report RUN [RUN ...] [output=FOLDER]")
-    runs = [read_run(path) for path in paths]
-    table = rows(runs)
-    print(text(table))
-    if "output" in options:
-        folder = Path(options["output"])
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "table.md").write_text(markdown(table) + "\n", encoding="utf-8")
-        print(f"\ntable: {folder / 'table.md'}\nfigure: {kl_curves(runs, folder / 'kl.png')}")
+    outputs = [item.removeprefix("output=") for item in arguments if item.startswith("output=")]
+    paths = [item for item in arguments if not item.startswith("output=")]
+    if not paths or len(outputs) > 1 or "" in outputs:
+        raise ConfigError(USAGE)
+    runs = read_runs(paths)
+    records, without = results(runs)
+    if records:
+        print(text(rows(records)))
+        print("\n" + "\n".join(notes(records)))
+    if without:
+        print(f"\n{len(without)} of {len(runs)} runs without a result:")
+        print("\n".join(f"  {run.path}: {run.problem}" for run in without))
+    for folder in outputs:
+        print("\nwritten: " + " ".join(str(path) for path in write_report(runs, Path(folder))))

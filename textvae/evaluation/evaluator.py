@@ -12,13 +12,14 @@ from torch.distributions import Distribution
 
 from textvae.data.batching import Batch
 from textvae.errors import ConfigError, DataError
+from textvae.evaluation.decomposition import kl_parts, total_correlation
 from textvae.evaluation.diagnosis import diagnose
 from textvae.evaluation.information import Information, active_units, information, standard_error
 from textvae.evaluation.likelihood import LatentVariableModel, importance_weighted_log_prob, perplexity
-from textvae.latents.distributions import concatenate, draw, facts, is_deterministic
+from textvae.latents.distributions import concatenate, draw, factorises, facts, is_deterministic
 from textvae.latents.divergence import kl_groups, kl_kind
 
-# (stage, sentences done, sentences in all); stages: "elbo", "information", "likelihood".
+# (stage, done, in all): "elbo", "information", "likelihood" count sentences, "total correlation" dimensions.
 Progress = Callable[[str, int, int], None]
 
 
@@ -30,6 +31,7 @@ class Measured(NamedTuple):
     log_px_z: Tensor  # (N,) float64, at that draw
     kl: Tensor  # (N,G) float64
     kl_kind: str
+    factorised: bool  # both q and p, over the dimensions of z
     batch_sizes: list[int]
     tokens: int
     conditional_prior: bool
@@ -41,6 +43,7 @@ def evaluate(
     *,
     iw_samples: int = 0,
     iw_sentences: int | None = None,
+    tc_sentences: int | None = 0,
     seed: int = 0,
     row_budget: int = 2048,
     progress: Progress | None = None,
@@ -48,11 +51,13 @@ def evaluate(
     """Mean nats a sentence: rec = -log p(x|z) at one draw, kl, elbo = -(rec + kl), bounds on I(x; z).
 
     With iw_samples = K > 0 also nll_iw and ppl_iw, for which at most `iw_sentences` sentences, drawn
-    uniformly by `seed`, are decoded K times, `row_budget` at once. The same arguments give the same numbers;
-    the model's modes and the random state are left as they were. The information part takes time as N^2.
+    uniformly by `seed`, are decoded K times, `row_budget` at once. Unless tc_sentences is 0 also the parts of a KL
+    that factorises, the total correlation over as many sentences (None: all), which takes Z times as long as the
+    information, itself as N^2. The same arguments give the same numbers; the model's modes and the random state
+    are left as they were.
     Raises ConfigError for counts out of range, DataError where there is no sentence.
     """
-    _check(iw_samples, iw_sentences, row_budget)
+    _check(iw_samples, iw_sentences, tc_sentences, row_budget)
     held = list(batches)
     if not held:
         raise DataError("there is no sentence to evaluate: the split gave no batch")
@@ -68,6 +73,10 @@ def evaluate(
             partial(report, "information"),
         )
         metrics = _bounds(seen) | _information_metrics(bounds) | _latent_metrics(seen)
+        if tc_sentences != 0 and seen.factorised and not seen.conditional_prior:
+            done = partial(report, "total correlation")
+            correlation = total_correlation(seen.posterior, seen.z, tc_sentences, seed, done)
+            metrics |= kl_parts(metrics["kl"], bounds.lower, correlation)
         if iw_samples:
             chosen = _subset(held, iw_sentences, seed, device)
             metrics |= _importance_weighted(
@@ -99,6 +108,7 @@ def _measure(
         log_px_z=torch.cat(likelihoods),
         kl=torch.cat(kls),
         kl_kind=kl_kind(q, p),
+        factorised=factorises(q) and factorises(p),
         batch_sizes=sizes,
         tokens=sum(batch.tokens for batch in batches),
         conditional_prior=bool(p.batch_shape),
@@ -207,12 +217,16 @@ def _measuring(model: LatentVariableModel, seed: int) -> Iterator[torch.device]:
             module.training = training
 
 
-def _check(iw_samples: int, iw_sentences: int | None, row_budget: int) -> None:
+def _check(iw_samples: int, iw_sentences: int | None, tc_sentences: int | None, row_budget: int) -> None:
     if iw_samples < 0:
         raise ConfigError(f"iw_samples is {iw_samples}; it must be 0 (no importance weighting) or more")
     if iw_sentences is not None and iw_sentences < 1:
         raise ConfigError(
             f"iw_sentences is {iw_sentences}; it must be at least 1, or none for the whole split"
+        )
+    if tc_sentences is not None and tc_sentences < 0:
+        raise ConfigError(
+            f"tc_sentences is {tc_sentences}; it must be 0 (no parts of the KL) or more, or none for the whole split"
         )
     if row_budget < 1:
         raise ConfigError(f"row_budget is {row_budget}; it must be at least 1")

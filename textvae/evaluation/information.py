@@ -75,17 +75,22 @@ def information(
     )
 
 
+def log_ratios(q: Distribution, z: Tensor) -> Tensor:
+    """log q_m(z_m) - log (1/N) sum_n q_n(z_m) -> (M,) float64: q (N,), z (M,Z) the draws of its first M members."""
+    own = select(q, slice(len(z))).log_prob(z).double()
+    return own - torch.logaddexp(own, log_sum_of_others(q, z)) + math.log(q.batch_shape[0])
+
+
 def log_sum_of_others(
     q: Distribution, z: Tensor, progress: Callable[[int, int], None] | None = None
 ) -> Tensor:
-    """log sum_{n != m} q_n(z_m) -> (N,) float64, without gradient; -inf where no other posterior reaches z_m.
+    """log sum_{n != m} q_n(z_m) -> (M,) float64, without gradient; -inf where no other posterior reaches z_m.
 
-    In blocks with a running maximum, so that the (N,N) matrix is never held.
+    q (N,), z (M,Z) the draws of its first M members. In blocks with a running maximum, so that the (M,N) matrix is
+    never held.
     """
-    total = len(z)
-    blocks = [
-        (start, pair_density(select(q, slice(start, start + COLUMNS)))) for start in range(0, total, COLUMNS)
-    ]
+    total, starts = len(z), range(0, q.batch_shape[0], COLUMNS)
+    blocks = [(start, pair_density(select(q, slice(start, start + COLUMNS)))) for start in starts]
     tops, results = range(0, total, ROWS), []
     with full_precision():
         for result in _on_all_cores(

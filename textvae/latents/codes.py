@@ -98,8 +98,9 @@ class Quantised(Head):
 
     space = CODES
     codebooks: Tensor  # (M,K,Z/M)
-    counts: Tensor  # (M,K)
-    idle: Tensor  # (M,K) batches since a code was used
+    counts: Tensor  # (M,K) moving averages, of 1 at a code's start
+    use: Tensor  # (M,K) the same from 0 on: what stood for nothing has none
+    idle: Tensor  # (M,K) batches since a code stood for anything
 
     def __init__(
         self,
@@ -122,6 +123,7 @@ class Quantised(Head):
         self.linear = nn.Linear(inputs, size, bias=False)
         self.register_buffer("codebooks", torch.randn(slots, codes, size // slots))
         self.register_buffer("counts", torch.ones(slots, codes))
+        self.register_buffer("use", torch.zeros(slots, codes))
         self.register_buffer("idle", torch.full((slots, codes), patience))
 
     def forward(self, h: Tensor) -> Distribution:
@@ -140,13 +142,24 @@ class Quantised(Head):
         return posterior
 
     @torch.no_grad()
+    def gauges(self) -> dict[str, Tensor]:
+        """Of each slot, in the mean: codes that stood for anything in the last `patience` batches, and exp of the
+        entropy of their use, by its moving average."""
+        known = self.use.sum(-1)
+        share = self.use / torch.where(known > 0, known, 1.0).unsqueeze(-1)
+        perplexity = (-torch.special.xlogy(share, share).sum(-1)).exp()
+        return {
+            "codes_used": (self.idle < self.patience).sum(-1).to(share.dtype).mean(),
+            "code_perplexity": torch.where(known > 0, perplexity, 0.0).mean(),
+        }
+
+    @torch.no_grad()
     def _revive(self, parts: Tensor) -> None:
-        dead = self.idle >= self.patience
+        dead = (self.idle >= self.patience) & (self.idle % self.patience == 0)
         chosen = torch.randint(parts.shape[1], dead.shape, device=dead.device)
         vectors = parts.gather(1, chosen.unsqueeze(-1).expand_as(self.codebooks))
         self.codebooks.copy_(torch.where(dead.unsqueeze(-1), vectors, self.codebooks))
         self.counts.masked_fill_(dead, 1)
-        self.idle.masked_fill_(dead, 0)
 
     @torch.no_grad()
     def _follow(self, parts: Tensor, codes: Tensor) -> None:
@@ -158,6 +171,7 @@ class Quantised(Head):
         old = self.decay * (self.counts / counts).unsqueeze(-1) * self.codebooks
         self.codebooks.copy_(old + (1 - self.decay) * sums / counts.unsqueeze(-1))
         self.counts.copy_(counts)
+        self.use.lerp_(stood, 1 - self.decay)
         self.idle.copy_(torch.where(stood > 0, 0, self.idle + 1))
 
 

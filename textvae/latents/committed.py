@@ -2,8 +2,9 @@
 
 import math
 
+import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Independent
 from torch.nn.functional import batch_norm
 
 from textvae.latents.heads import GaussianHead, gaussian
@@ -13,13 +14,16 @@ MARGIN = 1e-3
 # Under the variance of the means, 1e-8 and less, of a model that starts as He et al. 2019 have it: with the usual
 # 1e-5 they would be scaled by a constant, not normalised, and collapse as without.
 EPSILON = 1e-14
+# Of a batch in the running statistics, as in torch, once there have been enough batches.
+SHARE = 0.1
 
 
 class BatchNormHead(GaussianHead):
     """q(z|x) = N(gamma (mu - mean) / sqrt(var + eps) + shift, diag exp(logvar)): gamma fixed, shift (Z,) learned.
 
     Mean and variance are those of the batch in training, running ones in evaluation and for a batch of one,
-    which has no variance. Against N(0, I) a training batch's mean KL is at least
+    which has no variance; before the first batch of training they are 0 and 1, which is a plain Gaussian head.
+    Against N(0, I) a training batch's mean KL is at least
     sum_j (gamma^2 + shift_j^2) / 2 (up to eps); gamma 0 collapses. Zhu et al. 2020, arXiv 2004.12585.
     """
 
@@ -30,19 +34,44 @@ class BatchNormHead(GaussianHead):
         if not 0 <= gamma < math.inf:
             raise ValueError(f"gamma is {gamma}, must be at least 0")
         self.gamma = gamma
-        self.statistics = nn.BatchNorm1d(size, eps=EPSILON, affine=False)
+        self.statistics = RunningStatistics(size)
         self.shift = nn.Parameter(self.linear.weight.new_zeros(size))
 
-    def forward(self, h: Tensor) -> Distribution:
-        mu, logvar = self.linear(h).chunk(2, dim=-1)
+    def at(self, parameters: Tensor) -> Independent:
+        mu, logvar = parameters.chunk(2, dim=-1)
         return gaussian(self.gamma * self._normalised(mu) + self.shift, (0.5 * logvar).exp())
 
     def _normalised(self, mu: Tensor) -> Tensor:
-        if len(mu) == 1:
-            known = self.statistics
-            return batch_norm(mu, known.running_mean, known.running_var, eps=known.eps)
-        normalised: Tensor = self.statistics(mu)
-        return normalised
+        if self.training and len(mu) > 1:
+            self.statistics.follow(mu.detach())
+            return batch_norm(mu, None, None, training=True, eps=EPSILON)
+        return batch_norm(mu, self.statistics.running_mean, self.statistics.running_var, eps=EPSILON)
+
+
+class RunningStatistics(nn.Module):
+    """Mean and variance (Z,) over batches: of all alike while they are few, later each forgotten by SHARE a batch.
+
+    torch's own start from 0 and 1 and forget that by SHARE a batch: of means as small as He et al. 2019's start makes
+    them, whose variance is 1e-8, evaluation would see nothing for 170 batches.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    batches: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("running_mean", torch.zeros(size))
+        self.register_buffer("running_var", torch.ones(size))
+        self.register_buffer("batches", torch.zeros(()))
+
+    @torch.no_grad()
+    def follow(self, values: Tensor) -> None:
+        """values (B,Z), B > 1."""
+        self.batches.add_(1)
+        share = self.batches.reciprocal().clamp_min(SHARE)
+        for running, now in ((self.running_mean, values.mean(0)), (self.running_var, values.var(0))):
+            running.lerp_(now.to(running), share.to(running))
 
 
 class DeltaHead(GaussianHead):
@@ -62,8 +91,9 @@ class DeltaHead(GaussianHead):
         low, high = log_roots(delta)
         self.low, self.range = low + MARGIN * (high - low), (1 - 2 * MARGIN) * (high - low)
 
-    def forward(self, h: Tensor) -> Distribution:
-        m, position = self.linear(h).chunk(2, dim=-1)
+    def at(self, parameters: Tensor) -> Independent:
+        """The posterior of W h = (m, position), (B,2Z)."""
+        m, position = parameters.chunk(2, dim=-1)
         logvar = self.low + self.range * position.sigmoid()
         mu = (self.room + logvar - logvar.exp() + m.relu()).sqrt()
         return gaussian(mu, (0.5 * logvar).exp())

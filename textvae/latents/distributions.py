@@ -34,6 +34,20 @@ def draw(q: Distribution, samples: int) -> Tensor:
     return q.rsample(torch.Size([samples])) if q.has_rsample else q.sample(torch.Size([samples]))
 
 
+def factorises(q: Distribution) -> bool:
+    """Whether q(z) = prod_j q(z_j) over the dimensions of z, as one univariate distribution for each."""
+    return isinstance(q, Independent) and q.reinterpreted_batch_ndims == 1 and not q.base_dist.event_shape
+
+
+def marginals(q: Distribution) -> list[Distribution]:
+    """q(z_j) for each j, batch shape (B,) and event shape (1,) each, of a q that factorises, batch shape (B,)."""
+    if not isinstance(q, Independent) or not factorises(q):
+        raise ValueError(f"{q} does not factorise over the dimensions of z")
+    known = _parameters(q.base_dist)
+    each = ({name: value[:, j : j + 1] for name, value in known.items()} for j in range(q.event_shape[0]))
+    return [Independent(_rebuild(q.base_dist, one), 1, validate_args=False) for one in each]
+
+
 @singledispatch
 def facts(q: Distribution) -> dict[str, float]:
     """What a family tells of all its posteriors, batch shape (N,), beyond what every family does: none, mostly.

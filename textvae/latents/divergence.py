@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal, kl_divergence
 
+from textvae.latents.distributions import factorises
+
 PairDensity = Callable[[Tensor], Tensor]
 
 # Rounding, in nats, beyond which the products of Gaussian pairs are taken in float64.
@@ -47,13 +49,9 @@ def kl_kind(q: Distribution, p: Distribution) -> str:
 
 def _kl_per_dimension(q: Distribution, p: Distribution) -> Tensor | None:
     """(B,Z), or None where either does not factorise over the dimensions of z."""
-    if isinstance(q, Independent) and isinstance(p, Independent) and _factorises(q) and _factorises(p):
+    if isinstance(q, Independent) and isinstance(p, Independent) and factorises(q) and factorises(p):
         return _registered_kl(q.base_dist, p.base_dist)
     return None
-
-
-def _factorises(q: Independent) -> bool:
-    return q.reinterpreted_batch_ndims == 1 and not q.base_dist.event_shape
 
 
 def _registered_kl(q: Distribution, p: Distribution) -> Tensor | None:
@@ -81,7 +79,7 @@ def pair_density(q: Distribution) -> PairDensity:
 
 @pair_density.register
 def _(q: Independent) -> PairDensity:
-    if isinstance(q.base_dist, Normal) and _factorises(q):
+    if isinstance(q.base_dist, Normal) and factorises(q):
         return _gaussian_pairs(q.base_dist.loc, q.base_dist.scale)
     return lambda z: q.log_prob(z.unsqueeze(1))
 

@@ -16,12 +16,18 @@ class Head(nn.Module):
     `space` is where z lies, which the prior must cover, and `path` the natural way from one z to another, by
     name or with its settings.
     `joint`: in training a sentence's posterior depends on the others of its batch.
+    `factorises`: q(z|x) is a product over the dimensions of z.
     """
 
     size: int
     space = EUCLIDEAN
     path: str | Mapping[str, Any] = "linear"
     joint = False
+    factorises = False
+
+    def gauges(self) -> dict[str, Tensor]:
+        """What a log of training should show of the head."""
+        return {}
 
 
 def gaussian(mu: Tensor, scale: Tensor) -> Independent:
@@ -42,13 +48,19 @@ class GaussianHead(Head):
     Size 0 is the model without z: every KL of it is an empty sum.
     """
 
+    factorises = True
+
     def __init__(self, inputs: int, size: int = 32) -> None:
         super().__init__()
         self.size = check_size(size)
         self.linear = nn.Linear(inputs, 2 * size, bias=False)
 
     def forward(self, h: Tensor) -> Distribution:
-        mu, logvar = self.linear(h).chunk(2, dim=-1)
+        return self.at(self.linear(h))
+
+    def at(self, parameters: Tensor) -> Independent:
+        """The posterior of W h = (mu, logvar), (B,2Z)."""
+        mu, logvar = parameters.chunk(2, dim=-1)
         return gaussian(mu, (0.5 * logvar).exp())
 
 
@@ -57,6 +69,7 @@ class NoLatent(Head):
 
     size = 0
     space = NOWHERE
+    factorises = True
 
     def forward(self, h: Tensor) -> Distribution:
         empty = h.new_zeros(len(h), 0)

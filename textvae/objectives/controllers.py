@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from textvae.model import Output
+from textvae.objectives.term import Term
 
 
 class Controller(nn.Module):
@@ -49,9 +50,11 @@ class Controller(nn.Module):
 class PIControl(Controller):
     """A schedule: beta(t) = kp / (1 + exp(e)) - ki sum e + minimum, e = target - KL(t), kept in [minimum, maximum].
 
-    ControlVAE (Shao et al. 2020, arXiv 2004.05988), whose settings for text are the defaults here. Before the first KL
-    beta is the minimum. The sum is kept to what moves beta within its range, so that it never has to be unwound.
-    ValueError for a negative gain and for minimum above maximum.
+    ControlVAE (Shao et al. 2020, arXiv 2004.05988, algorithm 1), whose settings for text are the defaults here. Before the
+    first KL beta is the minimum; the KL of a step moves the beta of the next one, as in the authors' code for text. The
+    algorithm holds the sum while the last beta is out of its range, but has clamped that beta before: its sum winds up. Here
+    the sum's own part, - ki sum e, is kept in [0, maximum - minimum]. ValueError for a negative gain and for minimum above
+    maximum.
     """
 
     integral: Tensor
@@ -120,7 +123,7 @@ class SoftFreeBits(Controller):
         self.beta.mul_(1 + self.change * (up.double() - down.double())).clamp_(self.minimum, 1.0)
 
 
-class MinimumRate(Controller):
+class MinimumRate(Controller, Term):
     """A term: lambda (target - KL), lambda <- clamp(lambda + lr (target - mean KL), 0, maximum), from lambda = 0.
 
     The minimum desired rate of Pelsmaeker & Aziz 2020 (arXiv 1904.08194): the Lagrangian of min rec + KL subject to

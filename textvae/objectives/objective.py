@@ -5,10 +5,13 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from textvae.errors import ConfigError
+from textvae.latents.heads import Head
 from textvae.model import Output
 from textvae.objectives.controllers import Controller
 from textvae.objectives.rates import RATES, Rate
 from textvae.objectives.schedules import SCHEDULES, Schedule
+from textvae.objectives.term import Term
 from textvae.objectives.terms import TERMS
 from textvae.registry import construct
 
@@ -26,7 +29,7 @@ class Objective(nn.Module):
     Its state_dict holds what its controllers have seen and the parameters of terms that have any; those train.
     """
 
-    def __init__(self, schedule: Schedule, rate: Rate, terms: Mapping[str, nn.Module] | None = None) -> None:
+    def __init__(self, schedule: Schedule, rate: Rate, terms: Mapping[str, Term] | None = None) -> None:
         super().__init__()
         self.schedule, self.rate, self.terms = schedule, rate, nn.ModuleDict(terms or {})
 
@@ -63,16 +66,20 @@ class Objective(nn.Module):
 
 
 def build_objective(
-    config: Mapping[str, Any], steps_per_epoch: int, vocabulary: int, latent: int
+    config: Mapping[str, Any], steps_per_epoch: int, vocabulary: int, head: Head
 ) -> Objective:
     """The objective of a config with the sections schedule, rate and terms (a mapping from name to settings).
 
-    `vocabulary` and `latent` are the sizes V and Z of the model, for terms with networks of their own.
+    `vocabulary` and `head` are the model's, for terms with networks of their own. Raises ConfigError for an unknown
+    name or setting, a value out of range, and a term that does not go with the posterior.
     """
     schedule = construct(SCHEDULES, config["schedule"], "schedule", steps_per_epoch=steps_per_epoch)
     rate = construct(RATES, config["rate"], "rate")
-    terms = {
-        name: construct(TERMS, {"name": name, **settings}, "terms", vocabulary=vocabulary, latent=latent)
-        for name, settings in (config.get("terms") or {}).items()
-    }
+    terms: dict[str, Term] = {}
+    for name, settings in (config.get("terms") or {}).items():
+        sizes = {"vocabulary": vocabulary, "latent": head.size}
+        terms[name] = construct(TERMS, {"name": name, **settings}, "terms", **sizes)
+        if (reason := terms[name].objection(head)) is not None:
+            names = f"latent {config['latent']['name']!r} and terms.{name}"
+            raise ConfigError(f"{names} do not go together: {reason}")
     return Objective(schedule, rate, terms)

@@ -8,12 +8,14 @@ from torch import Tensor, nn
 from torch.distributions import Independent
 
 from textvae.errors import ConfigError
+from textvae.latents.heads import Head
 from textvae.model import Output
 from textvae.objectives.commitment import Commitment
 from textvae.objectives.controllers import MinimumRate
+from textvae.objectives.term import Term
 
 
-class Weighted(nn.Module):
+class Weighted(Term):
     """weight * value(output)."""
 
     def __init__(self, weight: float) -> None:
@@ -111,6 +113,9 @@ class TotalCorrelation(Weighted):
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__(weight)
 
+    def objection(self, head: Head) -> str | None:
+        return None if head.factorises else "its q(z|x) does not factorise over the dimensions of z"
+
     def value(self, output: Output) -> Tensor:
         q = output.posterior
         if not isinstance(q, Independent) or q.base_dist.event_shape:
@@ -140,19 +145,20 @@ class MuForcing(Weighted):
 
 
 class CentredMuForcing(MuForcing):
-    """weight * max(0, margin - sum_j var_b(mu_bj) / 2): mu-forcing about the batch's mean, which no single mean can meet.
+    """weight * max(0, margin - mean_b |mu_b - mean mu|^2 / 2): mu-forcing about the batch's mean, which no single mean can meet.
 
-    A batch of one sentence has no variance and is charged nothing.
+    The published code of Liu et al. 2019 has this form, with the mean over the Z dimensions in the place of half the sum: its
+    v is margin = Z v / 2 at weight = 2 / Z. A batch of one sentence has no spread and is charged nothing.
     """
 
     def value(self, output: Output) -> Tensor:
         mu = output.posterior.mean
         if len(mu) < 2:
             return 0.0 * mu.sum()
-        return (self.margin - 0.5 * mu.var(0).sum()).clamp_min(0.0)
+        return (self.margin - 0.5 * mu.var(0, unbiased=False).sum()).clamp_min(0.0)
 
 
-TERMS: dict[str, Callable[..., nn.Module]] = {
+TERMS: dict[str, Callable[..., Term]] = {
     "bag_of_words": BagOfWords,
     "mmd": MaximumMeanDiscrepancy,
     "mutual_information": MutualInformation,

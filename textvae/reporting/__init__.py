@@ -1,1 +1,1 @@
-"""Tables and figures of finished runs."""
+"""Tables, figures and pages of runs and sweeps. `markdown(rows(records))` renders any list of flat records."""

@@ -1,42 +1,118 @@
-"""What a run's folder tells of it: its summary and its curves."""
+"""What the folder of a run, or of a sweep, tells: configs, summaries, curves, and what did not end."""
 
 import json
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from textvae.errors import CheckpointError
 
+CONFIG, SUMMARY, METRICS = "config.json", "summary.json", "metrics.jsonl"
+JOB = "job.json"  # what a sweep says became of a job
+FIRST_STAGE = "pretraining"  # the folder of a run that a run began with
+
 
 class Run(NamedTuple):
-    """`summary` is summary.json; `rows` are those of metrics.jsonl."""
+    """`config` and `summary` are the files' contents, empty where there is none; `rows` are those of metrics.jsonl.
+
+    `first_stage` is the summary of the run that this one began with, where it had one of its own. `problem` says why
+    there is no result, and is None for a finished run.
+    """
 
     path: Path
+    config: dict[str, Any]
     summary: dict[str, Any]
     rows: list[dict[str, Any]]
+    first_stage: dict[str, Any]
+    problem: str | None = None
 
-    @property
-    def name(self) -> str:
-        return str(self.summary.get("name") or self.path.name)
-
-    def curve(self, metric: str) -> tuple[list[float], list[float]]:
+    def curve(self, metric: str) -> tuple[list[float], list[Any]]:
         """(steps, values) of a metric, where it was logged."""
         points = [(row["step"], row[metric]) for row in self.rows if row.get(metric) is not None]
         return [step for step, _ in points], [value for _, value in points]
 
 
-def read_run(path: str | Path) -> Run:
-    """The finished run in `path`. CheckpointError where it is none, is not finished, or is damaged."""
-    folder = Path(path)
-    summary, metrics = folder / "summary.json", folder / "metrics.jsonl"
-    if not summary.is_file():
-        why = (
-            "its training has not ended"
-            if (folder / "config.json").is_file()
-            else "it is not the folder of a run"
-        )
-        raise CheckpointError(f"{folder} holds no summary.json: {why}")
+def read_runs(paths: Iterable[str | Path]) -> list[Run]:
+    """All runs in the folders, each of which is a run's or holds runs at any depth; each run once.
+
+    What is unfinished, failed or damaged is among them, with its problem. CheckpointError for a path that is no
+    folder or holds no run.
+    """
+    found: dict[Path, Run] = {}
+    for path in paths:
+        folders = list(run_folders(Path(path)))
+        if not folders:
+            raise CheckpointError(f"{path} holds no run: no {CONFIG}, {SUMMARY} or {METRICS} in it or below")
+        for folder in folders:
+            found.setdefault(folder.resolve(), read_run(folder))
+    return list(found.values())
+
+
+def run_folders(path: Path) -> Iterator[Path]:
+    """The run folders at `path` or below, in the order of their names, with those of jobs that left nothing."""
+    if not path.is_dir():
+        raise CheckpointError(f"{path} is no folder; give the folder of a run or of a sweep")
+    for folder, below, files in os.walk(path):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        if {CONFIG, SUMMARY, METRICS, JOB} & set(files):
+            below.clear()
+            yield Path(folder)
+        elif set(below) <= {"wandb"} and all(name.startswith(".") for name in files) and Path(folder) != path:
+            below.clear()  # a job that failed before its first step: a tracker may have been there
+            yield Path(folder)
+
+
+def read_run(folder: Path) -> Run:
+    """The run in `folder`, whatever state it is in: nothing that is missing or damaged raises."""
     try:
-        rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
-        return Run(folder, json.loads(summary.read_text(encoding="utf-8")), rows)
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{folder}: a file of the run is missing or damaged: {error}") from error
+        config, summary, job, first = (
+            _object(folder / name) for name in (CONFIG, SUMMARY, JOB, f"{FIRST_STAGE}/{SUMMARY}")
+        )
+        rows = _rows(folder / METRICS)
+    except (OSError, ValueError) as error:  # bytes that are no JSON or no text are ValueErrors
+        return Run(folder, {}, {}, [], {}, f"damaged: {' '.join(str(error).split())}")
+    return Run(folder, config, summary, rows, first, _problem(config, summary, rows, job))
+
+
+def _problem(
+    config: dict[str, Any], summary: dict[str, Any], rows: list[dict[str, Any]], job: dict[str, Any]
+) -> str | None:
+    last = rows[-1] if rows else {}
+    if summary:
+        return None if config else f"damaged: it holds no {CONFIG}"
+    if job.get("state") == "failed":
+        return f"failed: {' '.join(str(job.get('reason')).split())}"
+    if "failed" in last:
+        return f"failed at step {last['step']}: {' '.join(str(last['failed']).split())}"
+    if rows:
+        return f"unfinished: step {last['step']}, running still or killed"
+    return (
+        "unfinished: nothing logged yet"
+        if config
+        else "no result: failed before its first step, or not begun"
+    )
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """The rows; half a line at the end is what a running or a killed process leaves, and is left out."""
+    if not path.exists():
+        return []
+    whole, _, _ = path.read_bytes().rpartition(b"\n")
+    rows = [json.loads(line) for line in whole.split(b"\n") if line]
+    if not all(isinstance(row, dict) and isinstance(row.get("step"), int) for row in rows):
+        raise ValueError(f"{path.name} holds a row without a step")
+    return rows
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """The mapping in a JSON file; empty where there is no file."""
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path.name} holds no mapping")
+    return content

@@ -1,13 +1,16 @@
 """The folder of a run: config.json, tokenizer.json, weights as safetensors, metrics.jsonl, summary.json."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from textvae.data.tokenization import Tokenizer
 from textvae.errors import CheckpointError
-from textvae.model import SentenceVAE, build_model
+from textvae.model import SentenceVAE
+from textvae.refinement import build_refined
 from textvae.training.files import read_tensors, write_json, write_tensors
 
 
@@ -20,14 +23,18 @@ class RunFolder:
         self.best, self.last = self.path / "best.safetensors", self.path / "last.safetensors"
         self.final, self.summary = self.path / "model.safetensors", self.path / "summary.json"
         self.metrics, self.labels = self.path / "metrics.jsonl", self.path / "labels.json"
+        self.pretraining = self.path / "pretraining"
 
     def create(self, config: dict[str, Any], tokenizer: Tokenizer, labels: Sequence[str] = ()) -> None:
-        """Files of config and tokenizer, and one of the labels that the model reads, by number, where it reads any."""
+        """Makes the folder, with the labels that the model reads, by number, where it reads any.
+
+        config.json comes last, since it marks the folder as that of a run.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.config, config)
         tokenizer.save(self.tokenizer)
         if labels:
             write_json(self.labels, list(labels))
+        write_json(self.config, config)
 
     def reopen(self) -> None:
         """Takes back what marks a run as finished, since training goes on."""
@@ -75,7 +82,7 @@ def load_model(path: str | Path) -> tuple[SentenceVAE, Tokenizer, dict[str, Any]
     config = folder.read_config()
     tokenizer = Tokenizer.load(folder.tokenizer)
     labels = folder.read_labels()
-    model = build_model(config, tokenizer.size, tokenizer.unk, len(labels))
+    model = build_refined(config, tokenizer.size, tokenizer.unk, len(labels))
     load_weights(model, folder.weights())
     return model.eval(), tokenizer, config, labels
 
@@ -84,15 +91,27 @@ def save_weights(model: SentenceVAE, path: Path) -> None:
     write_tensors(path, {key: value.contiguous() for key, value in model.state_dict().items()}, {})
 
 
-def load_weights(model: SentenceVAE, path: Path) -> None:
+def load_weights(model: SentenceVAE, path: Path, modules: Collection[str] | None = None) -> None:
+    """All weights from a file, or those of some submodules alone; the others stay. CheckpointError where they do not fit."""
     tensors, _ = read_tensors(path)
-    expected = model.state_dict()
-    for name in sorted(set(expected) ^ set(tensors)):
-        raise CheckpointError(f"{path} {'lacks' if name in expected else 'has an unexpected'} {name}")
-    for name, tensor in tensors.items():
+    put_weights(model, tensors, str(path), modules)
+
+
+def put_weights(
+    model: SentenceVAE, tensors: Mapping[str, Tensor], whence: str, modules: Collection[str] | None = None
+) -> None:
+    """The same from tensors by name; nothing changes where one of them does not fit."""
+    given, expected = (_of_modules(state, modules) for state in (tensors, model.state_dict()))
+    for name in sorted(set(expected) ^ set(given)):
+        raise CheckpointError(f"{whence} {'lacks' if name in expected else 'has an unexpected'} {name}")
+    for name, tensor in given.items():
         if tensor.shape != expected[name].shape:
             here, there = tuple(tensor.shape), tuple(expected[name].shape)
             raise CheckpointError(
-                f"{path}: {name} is {here}, config and tokenizer of the run ask for {there}"
+                f"{whence}: {name} is {here}, config and tokenizer of the run ask for {there}"
             )
-    model.load_state_dict(tensors)
+    model.load_state_dict(given, strict=modules is None)
+
+
+def _of_modules(state: Mapping[str, Tensor], modules: Collection[str] | None) -> dict[str, Tensor]:
+    return {name: item for name, item in state.items() if modules is None or name.split(".")[0] in modules}

@@ -32,17 +32,18 @@ class Console(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """Bounds of the importance-weighted evaluation, and what is known of the corpus beforehand."""
+    """Bounds of what takes long in the evaluation, and what is known of the corpus beforehand."""
 
     iw_samples: int = 500
     iw_sentences: int | None = None
+    tc_sentences: int | None = 4096
     row_budget: int = 4096
     facts: Mapping[str, float] = {}
 
     @classmethod
     def of(cls, config: Config) -> "Evaluation":
         settings = construct({"eval": cls}, {"name": "eval", **config["eval"]}, "eval")
-        least = {"iw_samples": 0, "iw_sentences": 1, "row_budget": 1}
+        least = {"iw_samples": 0, "iw_sentences": 1, "tc_sentences": 0, "row_budget": 1}
         for name, bound in least.items():
             value = getattr(settings, name)
             if value is not None and value < bound:
@@ -85,6 +86,7 @@ def measure(
         batches,
         iw_samples=evaluation.iw_samples,
         iw_sentences=evaluation.iw_sentences,
+        tc_sentences=evaluation.tc_sentences,
         row_budget=evaluation.row_budget,
         seed=seed,
         progress=progress,

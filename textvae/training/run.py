@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,16 +10,19 @@ from typing import Any, NamedTuple
 import torch
 
 from textvae.data.batching import Batcher
-from textvae.errors import CheckpointError
+from textvae.data.tokenization import Tokenizer
+from textvae.errors import CheckpointError, Interrupted
 from textvae.generation.sentences import SentenceSpace
-from textvae.model import SentenceVAE, build_model
+from textvae.model import SentenceVAE
 from textvae.objectives.objective import Objective, build_objective
+from textvae.refinement import build_refined
 from textvae.registry import construct
 from textvae.training.checkpoint import RunFolder
 from textvae.training.compute import build_compute
 from textvae.training.descent import Descent
 from textvae.training.environment import environment
 from textvae.training.files import write_json
+from textvae.training.inheritance import InitFrom, Source
 from textvae.training.interruption import stop_signals
 from textvae.training.measurement import (
     Console,
@@ -30,6 +34,7 @@ from textvae.training.measurement import (
 )
 from textvae.training.optimizers import OPTIMIZERS
 from textvae.training.plateau import Plateau
+from textvae.training.pretraining import pretraining_of
 from textvae.training.showcase import show_sentences
 from textvae.training.trackers import TRACKERS, JsonLines, Several, Tracker
 from textvae.training.trackers_jsonlines import plain
@@ -51,28 +56,61 @@ class Work(NamedTuple):
 def start_run(config: Config, run_dir: str | Path, console: Console) -> dict[str, Any]:
     """Trains in a new folder; returns what summary.json holds. CheckpointError where run_dir holds a run already."""
     folder = RunFolder(run_dir)
-    if folder.config.exists():
+    if folder.config.exists() or folder.pretraining.exists():
         raise CheckpointError(
             f"{folder.path} holds a run already: go on with it by textvae train resume={folder.path}, or name another run_dir"
         )
-    return _run(config, folder, console, resume=False)
+    return _from_the_beginning(config, folder, console)
 
 
 def resume_run(config: Config, run_dir: str | Path, console: Console) -> dict[str, Any]:
-    """Goes on with the run in `run_dir` exactly where its last saved state was."""
+    """Goes on with the run in `run_dir` exactly where its last saved state was, or with its beginning where none was."""
     folder = RunFolder(run_dir)
-    if not folder.last.exists():
+    if folder.last.exists():
+        return _run(config, folder, console, None)
+    if folder.final.exists():
         raise CheckpointError(f"{folder.path} has saved no training state ({folder.last.name}) to go on from")
-    return _run(config, folder, console, resume=True)
+    return _from_the_beginning(config, folder, console)
 
 
-def _run(config: Config, folder: RunFolder, console: Console, resume: bool) -> dict[str, Any]:
+def _from_the_beginning(config: Config, folder: RunFolder, console: Console) -> dict[str, Any]:
+    """The stages of a run that are not finished yet: its pretraining, if it has one, then the run itself."""
+    initial, first = InitFrom.of(config), pretraining_of(config)
+    if first is None:
+        return _run(config, folder, console, initial)
+    earlier = RunFolder(folder.pretraining)
+    if not earlier.summary.exists():
+        folder.create(config, _rehearse(config, first, folder))
+        console.say(f"pretraining first: {earlier.path}")
+        try:
+            (resume_run if earlier.config.exists() else start_run)(first, earlier.path, console)
+        except Interrupted as error:
+            message = f"stopped in the pretraining; go on with: textvae train resume={folder.path}"
+            raise Interrupted(message) from error
+    return _run(config, folder, console, replace(initial, run=str(earlier.path)))
+
+
+def _rehearse(config: Config, first: Config, folder: RunFolder) -> Tokenizer:
+    """Makes both stages and the passage between them, so that errors come before anything is written."""
+    silent = Console(lambda line: None, lambda what, done, of: None)
+    with _finishing(build_tracker(config, folder)) as tracker:
+        later = assemble(config, folder, tracker, silent, lambda: False).vae
+        earlier = assemble(first, folder, build_tracker(first, folder), silent, lambda: False).vae
+        InitFrom.of(first).apply(earlier)
+        source = Source("the pretraining", earlier.model.state_dict(), earlier.tokenizer)
+        InitFrom.of(config).take(later, source)
+    return later.tokenizer
+
+
+def _run(config: Config, folder: RunFolder, console: Console, initial: InitFrom | None) -> dict[str, Any]:
+    """A new run, some of whose weights are `initial`, or (None) one that goes on from its saved state."""
     with stop_signals() as stop_requested, _finishing(build_tracker(config, folder)) as tracker:
         work = assemble(config, folder, tracker, console, stop_requested)
-        if resume:
+        if initial is None:
             work.trainer.restore()
             folder.reopen()
         else:
+            initial.apply(work.vae)
             folder.create(config, work.vae.tokenizer, work.vae.labels)
         work.trainer.fit()
         summary = {"name": config["name"], "seed": config["seed"], "train": work.trainer.facts()}
@@ -101,8 +139,8 @@ def assemble(
     train, valid, test = (split_batches(data, config, split) for split in ("train", "valid", "test"))
     torch.manual_seed(config["seed"])
     vocabulary, unk = data.tokenizer.size, data.tokenizer.unk
-    model = machine.place(build_model(config, vocabulary, unk, len(data.label_names)))
-    objective = build_objective(config, train.steps_per_epoch, vocabulary, model.latent_size)
+    model = machine.place(build_refined(config, vocabulary, unk, len(data.label_names)))
+    objective = build_objective(config, train.steps_per_epoch, vocabulary, model.head)
     objective = objective.to(machine.device)
     descent, plateau = build_descent(model, objective, config["optimizer"])
     updater = construct(

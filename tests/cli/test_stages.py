@@ -1,0 +1,148 @@
+"""Runs that take weights from others: init_from, and a pretraining of their own as a first stage."""
+
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from tests.cli.process import (
+    EPOCHS,
+    SMALL,
+    inside,
+    interrupt,
+    metrics,
+    same_weights,
+    says_one_line,
+    summary,
+    textvae,
+)
+
+STAGES = ("experiment=grammar/pretraining", "train.max_epochs=3")
+OFTEN = (*STAGES, "train.checkpoint_minutes=0.0001")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """Both stages, three epochs each, that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    done = inside("train", *EPOCHS, *STAGES, f"run_dir={folder}")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def same_run(a: Path, b: Path) -> None:
+    assert same_weights(a, b)
+    assert metrics(a) == metrics(b)
+    assert summary(a)["test"] == summary(b)["test"]
+
+
+def test_the_first_stage_is_a_run_of_its_own_at_its_own_beta(whole):
+    first, second = metrics(whole / "pretraining"), metrics(whole)
+    assert {row["train/beta"] for row in first if "train/beta" in row} == {0.0}
+    assert any(row.get("train/beta", 0) > 0 for row in second)
+    assert summary(whole / "pretraining")["name"] == "grammar/pretraining/pretraining"
+    assert inside("sample", f"checkpoint={whole / 'pretraining'}", "n=2").returncode == 0
+
+
+def test_the_second_stage_is_what_init_from_gives(whole, tmp_path):
+    """The same second stage by hand: another run's folder instead of a pretraining."""
+    by_hand = ("pretraining=null", f"init_from.run={whole / 'pretraining'}", f"run_dir={tmp_path / 'run'}")
+    assert inside("train", *EPOCHS, *STAGES, *by_hand).returncode == 0
+    same_run(tmp_path / "run", whole)
+
+
+@pytest.mark.parametrize("stage", ["pretraining", ""])
+def test_killed_in_either_stage_and_resumed_equals_uninterrupted(whole, tmp_path, stage):
+    folder = tmp_path / "killed"
+    assert interrupt(folder, signal.SIGKILL, OFTEN, stage).returncode == -signal.SIGKILL
+    assert not (folder / stage / "summary.json").exists()
+    assert (folder / "last.safetensors").exists() == (stage == "")
+    resumed = textvae("train", f"resume={folder}")
+    assert resumed.returncode == 0, resumed.stderr
+    same_run(folder, whole)
+    same_run(folder / "pretraining", whole / "pretraining")
+
+
+@pytest.mark.parametrize("kept", [["config.json", "pretraining"], ["config.json"]])
+def test_killed_where_a_stage_has_saved_nothing_yet(whole, tmp_path, kept):
+    """Between the stages, and before the first state of the first one."""
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    for name in kept:
+        copy = shutil.copytree if (whole / name).is_dir() else shutil.copy
+        copy(whole / name, folder / name)
+    if "pretraining" not in kept:
+        (folder / "pretraining").mkdir()
+        shutil.copy(whole / "pretraining" / "config.json", folder / "pretraining")
+    done = inside("train", f"resume={folder}")
+    assert done.returncode == 0, done.stderr
+    same_run(folder, whole)
+
+
+def test_sigterm_in_the_first_stage_says_how_to_go_on(tmp_path):
+    folder = tmp_path / "stopped"
+    process = interrupt(folder, signal.SIGTERM, OFTEN, "pretraining")
+    assert process.returncode == 130
+    assert process.stderr.read().splitlines()[-1].endswith(f"textvae train resume={folder}")
+
+
+def test_a_pretraining_that_is_there_is_not_taken_for_that_of_a_new_run(whole, tmp_path):
+    shutil.copytree(whole / "pretraining", tmp_path / "run" / "pretraining")
+    says_one_line(inside("train", *EPOCHS, *STAGES, f"run_dir={tmp_path / 'run'}"), "holds a run already")
+
+
+def test_only_the_named_modules_are_taken(whole, tmp_path):
+    source, folder = whole / "pretraining", tmp_path / "run"
+    modules = "init_from.modules=[encoder,decoder,prior_module]"
+    no_step = ("train.max_steps=0", f"run_dir={folder}", f"init_from.run={source}", modules)
+    assert inside("train", *EPOCHS, "experiment=grammar/collapse", *no_step).returncode == 0
+    taken, given = load_file(folder / "model.safetensors"), load_file(source / "model.safetensors")
+    assert taken.keys() == given.keys()
+    for name, tensor in taken.items():
+        assert bool((tensor == given[name]).all()) == (name.split(".")[0] != "head"), name
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "other"
+    done = inside("train", *SMALL, "latent.size=5", "data.seed=3", f"run_dir={folder}")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+WRONG = {
+    "no run": (["init_from.run=/nowhere"], ["init_from.run", "/nowhere"]),
+    "unfinished": (["init_from.run={empty}"], ["init_from.run", "config.json"]),
+    "module": (["init_from.run={other}", "init_from.modules=[encodr]"], ["'encodr'", "prior_module"]),
+    "no list": (["init_from.run={other}", "init_from.modules=encoder"], ["'encoder'", "list"]),
+    "shape": (
+        ["init_from.run={other}", "data.seed=3", "init_from.modules=[head]"],
+        ["head.linear.weight", "(10, 8)", "(64, 8)"],
+    ),
+    "kind": (
+        ["init_from.run={other}", "data.seed=3", "latent=batch_norm", "latent.size=5"],
+        ["lacks head."],
+    ),
+    "vocabulary": (
+        ["init_from.run={other}", "data.tokenizer.size=50", "data.seed=3"],
+        ["another vocabulary", "50"],
+    ),
+    "both": (["init_from.run={other}", "+pretraining={{seed: 1}}"], ["init_from.run", "pretraining"]),
+    "section": (["+pretraining={{scedule: {{beta: 0}}}}"], ["'scedule'", "schedule"]),
+    "first stage": (["+pretraining={{schedule: {{beta: -1}}}}"], ["beta is -1"]),
+    "first source": (["+pretraining={{init_from: {{run: /nowhere}}}}"], ["/nowhere"]),
+    "second stage": (["+pretraining={{schedule: {{beta: 0}}}}", "schedule.beta=-1"], ["beta is -1"]),
+    "passage": (["+pretraining={{latent: {{size: 7}}}}"], ["head.linear.weight", "(14, 8)", "(64, 8)"]),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_does_not_fit_is_one_line_and_leaves_nothing(other, tmp_path, what):
+    overrides, parts = WRONG[what]
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    given = [item.format(other=other, empty=empty) for item in overrides]
+    says_one_line(inside("train", *SMALL, f"run_dir={tmp_path / 'run'}", *given, cwd=tmp_path), *parts)
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]

@@ -1,0 +1,82 @@
+"""Pictures are not blank, whatever the number of runs, and a setting keeps its style."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.reporting.folders import config, finished, measured, rows, write_run
+from textvae.reporting.figures import kl_per_dimension, pictures
+from textvae.reporting.runs import read_runs
+from textvae.reporting.styles import styles
+
+
+def drawn(png: bytes) -> np.ndarray:
+    """The pixels; the picture is wide enough to read and has colours on its white."""
+    with Image.open(io.BytesIO(png)) as picture:
+        pixels = np.asarray(picture.convert("RGB"), dtype=int)
+    coloured = np.ptp(pixels, axis=2) > 60
+    assert pixels.shape[1] > 800 and 20 < coloured.sum() < coloured.size / 2
+    return pixels
+
+
+def test_a_single_run_has_all_pictures(tmp_path):
+    found = pictures(read_runs([finished(tmp_path / "run")]))
+    assert list(found) == ["training", "rate_distortion", "kl_per_dimension"]
+    for png in found.values():
+        drawn(png)
+
+
+def test_forty_runs_leave_the_panels_their_room(tmp_path):
+    for i in range(40):
+        finished(tmp_path / f"{i:02}", name=f"a remedy with a name, number {i}", rec=100 - i, kl=i / 2)
+    found = pictures(read_runs([tmp_path]))
+    assert list(found) == ["training", "rate_distortion"]
+    one = pictures(read_runs([tmp_path / "00"]))
+    for name, png in found.items():
+        assert drawn(png).shape[0] > drawn(one[name]).shape[0]
+
+
+def test_outliers_unfinished_runs_and_nothing_at_all(tmp_path):
+    finished(tmp_path / "a", rec=1.0, kl=900.0)
+    finished(tmp_path / "b", name="b", rec=99.0, kl=1.0)
+    finished(tmp_path / "c", name="c", rec=99.0, kl=0.0)
+    write_run(tmp_path / "d", config("d"), None, rows())
+    for png in pictures(read_runs([tmp_path])).values():
+        drawn(png)
+    assert list(pictures(read_runs([tmp_path / "d"]))) == ["training", "kl_per_dimension"]
+    assert pictures(read_runs([write_run(tmp_path / "e", config(), None, [])])) == {}
+
+
+def test_outliers_get_a_second_panel_for_the_others(tmp_path):
+    for i, kl in enumerate((0.0, 3.0, 400.0)):
+        finished(tmp_path / str(i), name=str(i), kl=kl, rec=max(1.0, 100 - kl))
+    alike = pictures(read_runs([tmp_path / "0", tmp_path / "1"]))["rate_distortion"]
+    apart = pictures(read_runs([tmp_path]))["rate_distortion"]
+    assert drawn(apart).shape[1] > drawn(alike).shape[1]
+
+
+@pytest.mark.parametrize(("epochs", "dimensions", "kl"), [(1, 1, 5.0), (12, 128, 40.0), (3, 16, 0.0)])
+def test_the_dimensions_of_any_run_are_drawn(tmp_path, epochs, dimensions, kl):
+    logged = rows(kl, epochs, dimensions)
+    drawn(kl_per_dimension(read_runs([write_run(tmp_path / "run", config(), None, logged)])[0]))
+
+
+def test_figures_beyond_all_bounds_leave_gaps(tmp_path):
+    logged = [{"step": 1, "valid/kl": None, "valid/kl_per_dim": [None, 1.0]}]
+    logged += [{"step": 2, "valid/kl": 3.0, "valid/kl_per_dim": [2.0, 1.0]}]
+    runs = read_runs(
+        [write_run(tmp_path / "run", config(), {**measured(), "kl": None, "ppl_iw": None}, logged)]
+    )
+    assert list(pictures(runs)) == ["training", "kl_per_dimension"]
+
+
+def test_a_language_model_has_no_dimensions_to_draw(tmp_path):
+    logged = [{"step": 1, "valid/kl": 0.0}, {"step": 1, "valid/kl_per_dim": []}]
+    assert list(pictures(read_runs([write_run(tmp_path / "lm", config(), None, logged)]))) == ["training"]
+
+
+def test_styles_of_84_settings_differ():
+    names = [str(i) for i in range(84)]
+    assert len(set(styles(names).values())) == 84

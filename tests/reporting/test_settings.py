@@ -1,0 +1,70 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.reporting.folders import config
+from textvae.reporting.settings import command, labels, setting
+
+VALUES = st.sampled_from([0, 1, 1.0, 0.5, None, "a", True, [1, 2], []])
+CONFIGS = st.fixed_dictionaries(
+    {"name": st.sampled_from(["x", "y"]), "seed": st.integers(0, 3)},
+    optional={
+        "rate": st.fixed_dictionaries({"name": VALUES}, optional={"total": VALUES}),
+        "terms": st.dictionaries(st.sampled_from(["mmd", "bow"]), st.dictionaries(st.just("w"), VALUES)),
+    },
+)
+
+
+def test_seed_place_and_tracker_make_no_other_setting():
+    one = config(seed=0)
+    other = config(seed=7, run_dir="elsewhere", tracker={"name": "wandb", "group": "g"}, overrides=["seed=7"])
+    other["data"] = {**other["data"], "path": "/data", "seed": 3}
+    one["data"] = {**one["data"], "seed": 3}
+    assert setting(one) == setting(other)
+    assert labels([one, other]) == ["ptb/vae", "ptb/vae"]
+
+
+def test_the_corpus_seed_is_part_of_the_setting():
+    drawn = [config(data={"name": "grammar", "seed": seed}) for seed in (0, 1)]
+    assert labels(drawn) == ["ptb/vae data.seed=0", "ptb/vae data.seed=1"]
+
+
+def test_a_label_names_what_differs_and_a_choice_by_its_group():
+    rates = [{"name": "true_kl"}, {"name": "hinge", "delta": 2.0}, {"name": "free_bits", "total": 4.0}]
+    assert labels([config(rate=rate) for rate in rates]) == [
+        "ptb/vae rate=true_kl",
+        "ptb/vae rate=hinge",
+        "ptb/vae rate=free_bits",
+    ]
+    totals = [{"name": "free_bits", "total": total} for total in (0.5, 4)]
+    assert labels([config("a"), *(config("b", rate=rate) for rate in totals)]) == [
+        "a",
+        "b rate.total=0.5",
+        "b rate.total=4",
+    ]
+
+
+def test_keys_that_only_some_have_are_named_where_the_others_do_not_tell():
+    rates = [{"name": "hinge"}, {"name": "free_bits", "total": 1}, {"name": "free_bits", "total": 2}]
+    found = labels([config(rate=rate) for rate in rates])
+    assert found == [
+        "ptb/vae rate=hinge",
+        "ptb/vae rate=free_bits rate.total=1",
+        "ptb/vae rate=free_bits rate.total=2",
+    ]
+
+
+@given(st.lists(CONFIGS, min_size=1, max_size=6))
+def test_labels_are_equal_where_settings_are(configs):
+    named = list(zip(labels(configs), [setting(item) for item in configs], strict=True))
+    for label, mine in named:
+        for other_label, other in named:
+            assert (label == other_label) == (typed(mine) == typed(other))
+
+
+def typed(flat: dict) -> str:
+    """True is not 1, but 1 is 1.0."""
+    return repr(sorted((k, float(v) if type(v) is int else v) for k, v in flat.items()))
+
+
+def test_the_command_leaves_places_out():
+    assert command(config("ptb/lm", 3)) == "textvae train experiment=ptb/lm seed=3"

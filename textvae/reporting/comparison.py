@@ -1,0 +1,148 @@
+"""From runs to flat records of their results, and from records to settings: means and spreads over seeds."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from textvae.reporting.runs import Run
+from textvae.reporting.settings import command, labels
+
+Record = Mapping[str, Any]
+
+# Nats a sentence on test, but: perplexities, active units of all dimensions, seconds.
+FIGURES = (
+    "nll_iw",
+    "ppl_iw",
+    "neg_elbo",
+    "ppl_elbo",
+    "rec",
+    "kl",
+    "active_units",
+    "mi_lower",
+    "mi_upper",
+    "wall_s",
+)
+FACTS = ("total_dimensions", "mi_cap", "iw_samples", "iw_sentences", "sentences")  # the same for every seed
+NEEDED = ("neg_elbo", "rec", "kl", "active_units", "total_dimensions", "mi_lower", "mi_upper", "status")
+
+
+class Setting(NamedTuple):
+    """Records that differ in their seed alone."""
+
+    name: str
+    records: tuple[Record, ...]
+
+    def mean(self, figure: str) -> float | None:
+        """The mean over the runs; None where a run lacks the figure, or has one beyond all bounds."""
+        values = self._values(figure)
+        return None if values is None else statistics.fmean(values)
+
+    def spread(self, figure: str) -> float | None:
+        """The largest less the smallest; None for a single run."""
+        values = self._values(figure)
+        return None if values is None or len(values) < 2 else max(values) - min(values)
+
+    def fact(self, name: str) -> Any:
+        """What all runs agree on; None where they do not."""
+        values = {record.get(name) for record in self.records}
+        return values.pop() if len(values) == 1 else None
+
+    def statuses(self) -> dict[str, int]:
+        """How many runs ended with which verdict."""
+        found = [str(record.get("status") or "-") for record in self.records]
+        return {status: found.count(status) for status in dict.fromkeys(found)}
+
+    @property
+    def seeds(self) -> list[int]:
+        return [record["seed"] for record in self.records]
+
+    def _values(self, figure: str) -> list[float] | None:
+        values = [record.get(figure) for record in self.records]
+        return None if None in values else [float(value) for value in values if value is not None]
+
+
+def results(runs: Iterable[Run]) -> tuple[list[dict[str, Any]], list[Run]]:
+    """The records of finished runs, and the runs that have no result, each with its problem.
+
+    A record's `setting` is what tells its run from all the others but for the seed.
+    """
+    checked = [_checked(run) for run in runs]
+    names = labels([run.config for run in checked])
+    records = [record(run, name) for run, name in zip(checked, names, strict=True) if run.problem is None]
+    return records, [run for run in checked if run.problem is not None]
+
+
+def record(run: Run, name: str) -> dict[str, Any]:
+    """The figures of a finished run under their names in summary.json, what it took, and where it was made."""
+    test, train, corpus, made = (run.summary[part] for part in ("test", "train", "corpus", "environment"))
+    figures = {key: test.get(key) for key in (*FIGURES, *FACTS, "status") if key != "wall_s"}
+    return {
+        "setting": name,
+        "seed": run.summary["seed"],
+        **figures,
+        **{key: train.get(key) for key in ("epochs", "steps")},
+        "wall_s": _wall(train, run.first_stage.get("train") or {}),
+        "true_nll": corpus.get("test_nll"),
+        "true_information": corpus.get("information"),
+        **{key: made.get(key) for key in ("commit", "machine", "date")},
+        "command": command(run.config),
+        "path": str(run.path),
+    }
+
+
+def settings(records: Iterable[Record]) -> list[Setting]:
+    """The records by their `setting`, in the order in which these first come, each in the order of seeds."""
+    groups: dict[str, list[Record]] = {}
+    for item in records:
+        groups.setdefault(str(item["setting"]), []).append(item)
+    return [
+        Setting(name, tuple(sorted(group, key=lambda item: item["seed"]))) for name, group in groups.items()
+    ]
+
+
+def flat(grouped: Sequence[Setting]) -> list[dict[str, Any]]:
+    """A mapping a setting, as CSV and JSON hold it: each figure's mean, its spread (largest - smallest), and facts."""
+    rows = []
+    for one in grouped:
+        row: dict[str, Any] = {"setting": one.name, "runs": len(one.records)}
+        row["seeds"] = " ".join(str(seed) for seed in one.seeds)
+        for figure in FIGURES:
+            row |= {figure: one.mean(figure), f"{figure}_spread": one.spread(figure)}
+        row |= {fact: one.fact(fact) for fact in FACTS}
+        row["status"] = verdict(one)
+        rows.append(row)
+    return rows
+
+
+def verdict(one: Setting) -> str:
+    """The runs' verdict, or how many of them ended with which."""
+    counts = one.statuses()
+    return next(iter(counts)) if len(counts) == 1 else ", ".join(f"{n} {name}" for name, n in counts.items())
+
+
+def _wall(*stages: Mapping[str, Any]) -> float | None:
+    """The time of all stages that there were, where the last is known."""
+    seconds = [stage["wall_s"] for stage in stages if stage.get("wall_s") is not None]
+    return sum(seconds) if stages[0].get("wall_s") is not None else None
+
+
+def _checked(run: Run) -> Run:
+    """The run, with a problem where its summary is not what training writes."""
+    fault = None if run.problem is not None else _fault(run.summary)
+    return run if fault is None else run._replace(problem=f"damaged: summary.json {fault}")
+
+
+def _fault(summary: Mapping[str, Any]) -> str | None:
+    for part in ("test", "train", "corpus", "environment"):
+        if not isinstance(summary.get(part), dict):
+            return f"lacks {part}"
+    if not isinstance(summary.get("seed"), int):
+        return "lacks seed"
+    for key in NEEDED:
+        if key not in summary["test"]:
+            return f"lacks test.{key}"
+    figures = {**summary["test"], "wall_s": summary["train"].get("wall_s")}
+    for key in FIGURES:
+        if not isinstance(figures.get(key), int | float | None):
+            return f"has {key} = {figures[key]!r}, which is no number"
+    return None

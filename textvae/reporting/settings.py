@@ -1,0 +1,110 @@
+"""What makes two runs the same setting with other seeds, and what to call a setting beside others."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Config = Mapping[str, Any]
+Flat = dict[str, Any]
+
+# Where, when and how often, and the seed: what a run is made of besides its setting.
+BESIDES = (
+    "seed",
+    "run_dir",
+    "sweep_dir",
+    "resume",
+    "jobs",
+    "metric",
+    "overrides",
+    "tracker",
+    "compute.device",
+    "compute.threads",
+    "data.path",
+    "train.log_every",
+    "train.checkpoint_minutes",
+    "eval.row_budget",
+)
+
+
+def setting(config: Config) -> Flat:
+    """{dotted key: value} of a run's config without its seed and without what changes no figure by intent.
+
+    Two runs are of one setting where these are equal; 1 and 1.0 are.
+    """
+    flat = flatten(config)
+    return {key: value for key, value in flat.items() if not _within(key, BESIDES)}
+
+
+def flatten(config: Config, prefix: str = "") -> Flat:
+    """{"a": {"b": 1}} -> {"a.b": 1}; an empty section stands for itself."""
+    flat: Flat = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        flat |= flatten(value, f"{name}.") if isinstance(value, Mapping) and value else {name: value}
+    return flat
+
+
+def labels(configs: Sequence[Config]) -> list[str]:
+    """A name for the setting of each config: equal for equal settings, different for different ones.
+
+    It is the config's `name`, followed by the values that tell it from the others of that name, if there are any.
+    """
+    settings = [setting(config) for config in configs]
+    found = []
+    for mine in settings:
+        same_name = [other for other in settings if other.get("name") == mine.get("name")]
+        found.append(" ".join([str(mine.get("name", "run")), *_differences(mine, same_name)]))
+    return found
+
+
+def command(config: Config) -> str:
+    """The command that makes the run again, but for where it lies and what it is tracked by."""
+    kept = [item for item in config.get("overrides", ()) if not _within(_key(item), _PLACES)]
+    return " ".join(["textvae train", *kept])
+
+
+_PLACES = ("run_dir", "sweep_dir", "tracker", "data.path")
+
+
+def _differences(mine: Flat, others: Sequence[Flat]) -> list[str]:
+    """`key=value` for the keys in which the settings differ: those that all have, where these tell them all apart."""
+    distinct = {_frozen(other): other for other in others}.values()
+    keys = [
+        key for key in dict.fromkeys(key for other in distinct for key in other) if _varies(key, distinct)
+    ]
+    common = [key for key in keys if all(key in other for other in distinct)]
+    told = {tuple(_text(other[key]) for key in common) for other in distinct}
+    chosen = common if len(told) == len(distinct) else keys
+    return [f"{key.removesuffix('.name')}={_text(mine[key])}" for key in chosen if key in mine]
+
+
+def _varies(key: str, settings: Any) -> bool:
+    values = [other.get(key, _ABSENT) for other in settings]
+    return any(value != values[0] for value in values)
+
+
+_ABSENT = object()
+
+
+def _frozen(flat: Flat) -> str:
+    return json.dumps({key: _number(value) for key, value in flat.items()}, sort_keys=True)
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(_text(item) for item in value) + "]"
+    if value is None:
+        return "null"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
+
+
+def _within(key: str, places: Sequence[str]) -> bool:
+    return any(key == place or key.startswith(f"{place}.") for place in places)
