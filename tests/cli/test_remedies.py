@@ -20,8 +20,8 @@ KNOWN = {
     "posterior": "bn_vae bn_vae_zero delta_vae vmf vmf_learned vq vq_dead",
     "prior": "mixture vamp conditional_prior hierarchical",
     "noise": "temperature temperature_learned",
-    "architecture": "word_dropout skip shortcut gated_shortcut small_decoder decoder_dropout inputless convolutional "
-    "window pooling_mean pooling_max bidirectional",
+    "architecture": "word_dropout skip shortcut gated_shortcut shortcut_states gated_shortcut_states conditional small_decoder "
+    "decoder_dropout inputless convolutional window pooling_mean pooling_max bidirectional",
     "update": "aggressive encoder_rate encoder_steps",
 }
 
