@@ -12,15 +12,8 @@ from textvae.data.batching import Batch
 from textvae.data.corpus import SPLITS
 from textvae.errors import ConfigError
 from textvae.generation.reading import batches, read
+from textvae.training import measurement
 from textvae.training.files import write_json
-from textvae.training.measurement import (
-    Console,
-    Evaluation,
-    measure,
-    prepare_data,
-    say_verdict,
-    split_batches,
-)
 from textvae.training.trackers_jsonlines import plain
 
 SHOWN = (
@@ -46,9 +39,9 @@ def main(overrides: Sequence[str]) -> None:
 
 
 def evaluate(config: dict[str, Any]) -> None:
-    vae, out, evaluation = open_run(config), console(), Evaluation.of(config)
+    vae, out, evaluation = open_run(config), console(), measurement.Evaluation.of(config)
     chosen, facts = chosen_batches(vae, config, out)
-    metrics = measure(vae.model, chosen, evaluation, config["seed"], out.progress)
+    metrics = measurement.measure(vae.model, chosen, evaluation, config["seed"], out.progress)
     for name in SHOWN:
         if name in metrics:
             print(
@@ -56,13 +49,13 @@ def evaluate(config: dict[str, Any]) -> None:
                 if isinstance(metrics[name], float)
                 else f"{name:<18}{metrics[name]:>12}"
             )
-    say_verdict(metrics, facts, print)
+    measurement.say_verdict(metrics, facts, print)
     if config["output"]:
         write_json(Path(config["output"]), plain(metrics))
 
 
 def chosen_batches(
-    vae: TextVAE, config: dict[str, Any], out: Console
+    vae: TextVAE, config: dict[str, Any], out: measurement.Console
 ) -> tuple[Iterable[Batch], Mapping[str, float]]:
     """The sentences to measure, by the run's own tokenizer."""
     if config["input"]:
@@ -75,5 +68,5 @@ def chosen_batches(
     if config["split"] not in SPLITS:
         raise ConfigError(f"split is {config['split']!r}, must be one of {', '.join(SPLITS)}")
     settings = {**vae.config, "data": {**vae.config["data"], **config["data"]}}
-    data = prepare_data(settings, out.say, vae.tokenizer, vae.labels)
-    return split_batches(data, settings, config["split"]).in_order(), data.facts
+    data = measurement.prepare_data(settings, out.say, vae.tokenizer, vae.labels)
+    return measurement.split_batches(data, settings, config["split"]).in_order(), data.facts

@@ -38,9 +38,8 @@ class SentenceSpace:
 
     def __init__(self, model: SentenceVAE, tokenizer: Tokenizer, labels: Sequence[str] = ()) -> None:
         self.model, self.tokenizer = model, tokenizer
-        self.labels = tuple(labels)[
-            : model.labels
-        ]  # none where the data has labels and the model does not read them
+        # the data may have labels that the model does not read
+        self.labels = tuple(labels)[: model.labels]
         self.label: int | None = None
 
     def given(self, label: str | int) -> Self:
