@@ -31,7 +31,7 @@ def test_a_failing_job_stops_no_other_and_shows_in_the_exit_status(sweep):
     folder, done = sweep
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("textvae: 1 of the jobs failed: ")
+    assert done.stderr.splitlines()[-1].startswith("textvae: 1 of 3 jobs failed: rate.total--1: ")
     assert "total is -1" in done.stderr.splitlines()[-1]
     finished = sorted(path.parent.name for path in folder.glob("*/summary.json"))
     assert len(finished) == 2

@@ -1,7 +1,7 @@
 """One training run from a plain config: data, model, training, the measurement on test, and its folder."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,6 +37,7 @@ from textvae.training.trainer import Limits, Trainer
 from textvae.training.updaters import UPDATERS
 
 Config = dict[str, Any]
+Stopping = Callable[[], AbstractContextManager[Callable[[], bool]]]  # yields stop_requested while a run lasts
 
 
 class Work(NamedTuple):
@@ -48,26 +49,32 @@ class Work(NamedTuple):
     evaluation: Evaluation
 
 
-def start_run(config: Config, run_dir: str | Path, console: Console) -> dict[str, Any]:
+def start_run(
+    config: Config, run_dir: str | Path, console: Console, stopping: Stopping = stop_signals
+) -> dict[str, Any]:
     """Trains in a new folder; returns what summary.json holds. CheckpointError where run_dir holds a run already."""
     folder = RunFolder(run_dir)
     if folder.config.exists():
         raise CheckpointError(
             f"{folder.path} holds a run already: go on with it by textvae train resume={folder.path}, or name another run_dir"
         )
-    return _run(config, folder, console, resume=False)
+    return _run(config, folder, console, stopping, resume=False)
 
 
-def resume_run(config: Config, run_dir: str | Path, console: Console) -> dict[str, Any]:
+def resume_run(
+    config: Config, run_dir: str | Path, console: Console, stopping: Stopping = stop_signals
+) -> dict[str, Any]:
     """Goes on with the run in `run_dir` exactly where its last saved state was."""
     folder = RunFolder(run_dir)
     if not folder.last.exists():
         raise CheckpointError(f"{folder.path} has saved no training state ({folder.last.name}) to go on from")
-    return _run(config, folder, console, resume=True)
+    return _run(config, folder, console, stopping, resume=True)
 
 
-def _run(config: Config, folder: RunFolder, console: Console, resume: bool) -> dict[str, Any]:
-    with stop_signals() as stop_requested, _finishing(build_tracker(config, folder)) as tracker:
+def _run(
+    config: Config, folder: RunFolder, console: Console, stopping: Stopping, resume: bool
+) -> dict[str, Any]:
+    with stopping() as stop_requested, _finishing(build_tracker(config, folder)) as tracker:
         work = assemble(config, folder, tracker, console, stop_requested)
         if resume:
             work.trainer.restore()
@@ -156,9 +163,8 @@ def build_tracker(config: Config, folder: RunFolder) -> Tracker:
 
 def run_name(setting: str, overrides: Sequence[str], longest: int = 120) -> str:
     """The setting and what was overridden in it; of a long list the end, where a sweep's own values stand."""
-    telling = " ".join(
-        item for item in overrides if not item.startswith(("experiment=", "run_dir=", "sweep_dir="))
-    )
+    apart = ("experiment", "run_dir", "sweep_dir", "sweep", "launcher", "jobs")
+    telling = " ".join(item for item in overrides if item.lstrip("+").partition("=")[0] not in apart)
     room = longest - len(setting)
     return f"{setting} {telling if len(telling) <= room else '...' + telling[-room:]}".strip()
 
