@@ -117,6 +117,8 @@ class Job:
 
     def __call__(self, config: DictConfig) -> float | None:
         """Its value of `metric`, None unless it is finished."""
+        if self.sweep.lost():
+            return None
         hydra = HydraConfig.get()
         folder = Path(hydra.sweep.dir) / hydra.sweep.subdir
         try:
