@@ -114,7 +114,7 @@ def test_experiments_and_a_key_that_only_their_data_has(tmp_path):
         (["experiment=grammar/collapse,grammar/nonsense"], ["grammar/nonsense"]),
         (["sweep=nonsense"], ["sweep/nonsense"]),
         (["launcher=nonsense"], ["launcher/nonsense"]),
-        (["hydra/launcher=nonsense"], ["pip install 'textvae[nonsense]'"]),
+        (["hydra/launcher=submitit_nonsense"], ["pip install 'textvae[submitit]'"]),
     ],
 )
 def test_errors_of_the_command_leave_nothing(tmp_path, overrides, parts):

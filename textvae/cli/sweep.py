@@ -231,7 +231,7 @@ def _discard(folder: Path, new: bool) -> None:
 
 
 def _with_hint(error: Exception) -> Exception:
-    missing = re.search(r"hydra/(?:launcher|sweeper)/([a-z]+)", str(error))
+    missing = re.search(r"hydra/(?:launcher|sweeper)/(joblib|optuna|submitit)", str(error))
     if isinstance(error, ConfigError) and missing:
         return ConfigError(f"{error}; is it installed? pip install 'textvae[{missing[1]}]'")
     return error
