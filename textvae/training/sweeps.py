@@ -58,7 +58,7 @@ class Sweep:
         return _read(self.file).get("token") != self.token
 
     @contextmanager
-    def stopping(self, every: float = 0.5) -> Iterator[Callable[[], bool]]:
+    def stopping(self, every: float = 0.1) -> Iterator[Callable[[], bool]]:
         """What a trainer asks between two steps; sweep.json is read once in `every` seconds."""
         looked, lost = time.monotonic(), False
 
