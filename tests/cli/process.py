@@ -39,7 +39,9 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2]), **more}
+    """This process's own, with this checkout before whatever PYTHONPATH it has."""
+    path = filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(path), **more}
 
 
 def textvae(

@@ -1,9 +1,15 @@
 """What a multirun leaves with wandb, read back from its offline files after the process has ended."""
 
 import pytest
+from wandb.sdk.launch.sweeps.utils import (
+    create_sweep_command,
+    create_sweep_command_args,
+    load_sweep_config,
+)
 
 from tests.cli.process import SMALL, summary, textvae
 from tests.wandb_offline import read_runs
+from textvae.cli.locations import config_directory
 
 OVERRIDES = [item for item in SMALL if not item.startswith("tracker")] + [
     "train.max_steps=12",
@@ -31,7 +37,7 @@ def test_a_failing_job_stops_no_other_and_shows_in_the_exit_status(sweep):
     folder, done = sweep
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("textvae: 1 of the jobs failed: ")
+    assert done.stderr.splitlines()[-1].startswith("textvae: 1 of 3 jobs failed: rate.total--1: ")
     assert "total is -1" in done.stderr.splitlines()[-1]
     finished = sorted(path.parent.name for path in folder.glob("*/summary.json"))
     assert len(finished) == 2
@@ -66,3 +72,32 @@ def test_what_wandb_holds_is_what_the_run_reports(sweep):
     assert columns == ["position", "sentence"] and len(rows) == 7
     assert run.summary["test"]["status"] == summary(path)["test"]["status"]
     assert run.summary["test"]["kl"] == pytest.approx(summary(path)["test"]["kl"])
+
+
+def test_an_agent_of_a_wandb_sweep_can_run_its_jobs(tmp_path):
+    """The agent's part without its server: from the sweep file to a command, with the ids that it gives a job."""
+    sweep = load_sweep_config(str(config_directory() / "wandb_sweep.yaml"))
+    values = {"schedule.warmup_epochs": 5, "decoder.word_keep": 0.8251, "seed": 2}
+    assert set(values) == set(sweep["parameters"]) and sweep["metric"]["name"] == "valid/neg_elbo"
+    expanded = create_sweep_command_args({"args": {key: {"value": value} for key, value in values.items()}})
+    expanded |= {"env": ["/usr/bin/env"], "program": [sweep["program"]]}
+    parts = [expanded.get(part.strip("${}"), [part]) for part in create_sweep_command(sweep["command"])]
+    env, program, verb, *overrides = [item for part in parts for item in part]
+    assert (env, program, verb) == ("/usr/bin/env", "textvae", "train")
+    offline = [item for item in overrides if item != "tracker.mode=online"]
+    assert len(offline) == len(overrides) - 1
+    done = textvae(
+        verb,
+        *offline,
+        *(item for item in SMALL if not item.startswith("tracker")),
+        "train.max_epochs=1",
+        f"run_dir={tmp_path / 'run'}",
+        cwd=tmp_path,
+        WANDB_MODE="offline",
+        WANDB_SWEEP_ID="sweep123",
+        WANDB_RUN_ID="job45678",
+    )
+    assert done.returncode == 0, done.stderr
+    (run,) = read_runs(tmp_path / "run")
+    assert run.id == "job45678" and run.exit_code == 0 and run.series("valid/neg_elbo")
+    assert (run.config["decoder"]["word_keep"], run.config["seed"]) == (0.8251, 2)

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from textvae.cli.locations import config_directory
-from textvae.errors import ConfigError, Interrupted, TextVAEError
+from textvae.errors import ConfigError, TextVAEError
 
 Task = Callable[[dict[str, Any]], Any]
 
@@ -25,43 +25,50 @@ def folder_name(overrides: str, longest: int = 150) -> str:
     return name if len(name) <= longest else f"{name[: longest - 9]}-{digest}"
 
 
+OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)
+
+
 def run(verb: str, overrides: Sequence[str], task: Task) -> None:
     """Composes conf/VERB.yaml with the overrides and calls task, once or, with -m, for each job.
 
     Raises ConfigError for what Hydra refuses. A failing job of a multirun stops no other: what failed is raised at
     the end, all in one.
     """
-    OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of being printed with a traceback
-    sys.argv = [f"textvae {verb}", *overrides]
-
-    multirun = bool({"-m", "--multirun"} & set(overrides))
     failures: list[TextVAEError] = []
-    started = False
 
     def job(config: DictConfig) -> None:
-        nonlocal started
-        started = True
         try:
             task(plain(config, verb))
-        except Interrupted:
-            raise
-        except TextVAEError as error:  # the other jobs of a multirun go on
+        except TextVAEError as error:  # raised within Hydra, it would be announced there too
             failures.append(error)
 
+    call(verb, overrides, job)
+    if len(failures) > 1:
+        reasons = "; ".join(str(error) for error in failures)
+        raise TextVAEError(f"{len(failures)} of the jobs failed: {reasons}")
+    if failures:
+        raise failures[0]
+
+
+def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) -> None:
+    """Lets Hydra call job with each config it composes. ConfigError for what Hydra refuses before the first one."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of being printed with a traceback
+    sys.argv = [f"textvae {verb}", *overrides]
+    started = False
+
+    def first(config: DictConfig) -> Any:
+        nonlocal started
+        started = True
+        return job(config)
+
     try:
-        hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=verb)(job)()
+        hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=verb)(first)()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_one_line(error)) from error
     except ValueError as error:  # Hydra's own, for an override that cannot be one
         if started:
             raise
         raise ConfigError(_one_line(error)) from error
-    if multirun and failures:
-        reasons = "; ".join(str(error) for error in failures)
-        raise TextVAEError(f"{len(failures)} of the jobs failed: {reasons}")
-    if failures:
-        raise failures[0]
 
 
 def plain(config: DictConfig, verb: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """One training run from a plain config: data, model, training, the measurement on test, and its folder."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,7 @@ from textvae.training.trainer import Limits, Trainer
 from textvae.training.updaters import UPDATERS
 
 Config = dict[str, Any]
+Stopping = Callable[[], AbstractContextManager[Callable[[], bool]]]  # yields stop_requested while a run lasts
 
 
 class Work(NamedTuple):
@@ -53,41 +54,47 @@ class Work(NamedTuple):
     evaluation: Evaluation
 
 
-def start_run(config: Config, run_dir: str | Path, console: Console) -> dict[str, Any]:
+def start_run(
+    config: Config, run_dir: str | Path, console: Console, stopping: Stopping = stop_signals
+) -> dict[str, Any]:
     """Trains in a new folder; returns what summary.json holds. CheckpointError where run_dir holds a run already."""
     folder = RunFolder(run_dir)
     if folder.config.exists() or folder.pretraining.exists():
         raise CheckpointError(
             f"{folder.path} holds a run already: go on with it by textvae train resume={folder.path}, or name another run_dir"
         )
-    return _from_the_beginning(config, folder, console)
+    return _from_the_beginning(config, folder, console, stopping)
 
 
-def resume_run(config: Config, run_dir: str | Path, console: Console) -> dict[str, Any]:
+def resume_run(
+    config: Config, run_dir: str | Path, console: Console, stopping: Stopping = stop_signals
+) -> dict[str, Any]:
     """Goes on with the run in `run_dir` exactly where its last saved state was, or with its beginning where none was."""
     folder = RunFolder(run_dir)
     if folder.last.exists():
-        return _run(config, folder, console, None)
+        return _run(config, folder, console, stopping, None)
     if folder.final.exists():
         raise CheckpointError(f"{folder.path} has saved no training state ({folder.last.name}) to go on from")
-    return _from_the_beginning(config, folder, console)
+    return _from_the_beginning(config, folder, console, stopping)
 
 
-def _from_the_beginning(config: Config, folder: RunFolder, console: Console) -> dict[str, Any]:
+def _from_the_beginning(
+    config: Config, folder: RunFolder, console: Console, stopping: Stopping
+) -> dict[str, Any]:
     """The stages of a run that are not finished yet: its pretraining, if it has one, then the run itself."""
     initial, first = InitFrom.of(config), pretraining_of(config)
     if first is None:
-        return _run(config, folder, console, initial)
+        return _run(config, folder, console, stopping, initial)
     earlier = RunFolder(folder.pretraining)
     if not earlier.summary.exists():
         folder.create(config, _rehearse(config, first, folder))
         console.say(f"pretraining first: {earlier.path}")
         try:
-            (resume_run if earlier.config.exists() else start_run)(first, earlier.path, console)
+            (resume_run if earlier.config.exists() else start_run)(first, earlier.path, console, stopping)
         except Interrupted as error:
             message = f"stopped in the pretraining; go on with: textvae train resume={folder.path}"
             raise Interrupted(message) from error
-    return _run(config, folder, console, replace(initial, run=str(earlier.path)))
+    return _run(config, folder, console, stopping, replace(initial, run=str(earlier.path)))
 
 
 def _rehearse(config: Config, first: Config, folder: RunFolder) -> Tokenizer:
@@ -102,9 +109,11 @@ def _rehearse(config: Config, first: Config, folder: RunFolder) -> Tokenizer:
     return later.tokenizer
 
 
-def _run(config: Config, folder: RunFolder, console: Console, initial: InitFrom | None) -> dict[str, Any]:
+def _run(
+    config: Config, folder: RunFolder, console: Console, stopping: Stopping, initial: InitFrom | None
+) -> dict[str, Any]:
     """A new run, some of whose weights are `initial`, or (None) one that goes on from its saved state."""
-    with stop_signals() as stop_requested, _finishing(build_tracker(config, folder)) as tracker:
+    with stopping() as stop_requested, _finishing(build_tracker(config, folder)) as tracker:
         work = assemble(config, folder, tracker, console, stop_requested)
         if initial is None:
             work.trainer.restore()
@@ -195,9 +204,8 @@ def build_tracker(config: Config, folder: RunFolder) -> Tracker:
 
 def run_name(setting: str, overrides: Sequence[str], longest: int = 120) -> str:
     """The setting and what was overridden in it; of a long list the end, where a sweep's own values stand."""
-    telling = " ".join(
-        item for item in overrides if not item.startswith(("experiment=", "run_dir=", "sweep_dir="))
-    )
+    apart = ("experiment", "run_dir", "sweep_dir", "sweep", "launcher", "jobs")
+    telling = " ".join(item for item in overrides if item.lstrip("+").partition("=")[0] not in apart)
     room = longest - len(setting)
     return f"{setting} {telling if len(telling) <= room else '...' + telling[-room:]}".strip()
 

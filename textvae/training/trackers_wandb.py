@@ -134,6 +134,7 @@ class Wandb:
         if self._run is None:
             try:
                 self._run = self._start()
+                self.run_id = self._run.id  # an agent of a sweep names its runs itself
             except Exception as error:  # what wandb raises here has no common type
                 self._broken = True
                 raise TextVAEError(

@@ -1,0 +1,55 @@
+from textvae.cli.compose import folder_name
+from textvae.cli.sweep import for_hydra, is_sweep, with_sweep_folder
+
+
+def folder(*overrides: str) -> str:
+    return with_sweep_folder(overrides)[-1]
+
+
+def test_the_same_command_names_the_same_folder():
+    command = ("-m", "experiment=ptb/annealing,ptb/free_bits", "seed=0,1")
+    assert folder(*command) == folder(*reversed(command))
+    assert folder(*command).startswith("sweep_dir=sweeps/ptb_annealing__ptb_free_bits-")
+    assert folder(*command) != folder("-m", "experiment=ptb/annealing,ptb/free_bits", "seed=0,1,2")
+
+
+def test_how_the_jobs_run_does_not_name_another_folder():
+    command = ("-m", "seed=0,1")
+    how = ("jobs=failed", "launcher=joblib", "hydra.launcher.n_jobs=4", "hydra/launcher=joblib")
+    assert folder(*command) == folder(*how, *command)
+
+
+def test_a_ready_sweep_names_its_folder():
+    assert folder("sweep=seeds", "experiment=ptb/lm").startswith("sweep_dir=sweeps/ptb_lm-seeds-")
+
+
+def test_a_named_folder_stays_as_it_is():
+    assert with_sweep_folder(["-m", "sweep_dir=mine", "seed=0,1"]) == ["sweep_dir=mine", "seed=0,1"]
+
+
+def test_what_is_a_sweep():
+    assert is_sweep(["-m", "seed=0,1"]) and is_sweep(["+sweep=seeds"]) and is_sweep(["--multirun"])
+    assert not is_sweep(["seed=0"]) and not is_sweep(["-m", "--help"]) and not is_sweep([])
+
+
+def excluded(*overrides: str) -> str:
+    return for_hydra(overrides)[-1].partition("=")[2]
+
+
+def test_jobs_are_named_by_what_differs_between_them():
+    assert excluded("data=grammar", "seed=0,1", "+term=mmd") == "['sweep','data','term']"
+
+
+def test_values_wait_for_the_section_that_a_job_chooses():
+    fixed = ["data.train=100", "+term.mmd.weight=2", "decoder.z_into=[state,input]", "data.file='a, b'"]
+    waiting = ["data.train=choice(100)", "+term.mmd.weight=choice(2)"]
+    waiting += ["decoder.z_into=choice([state,input])", "data.file=choice('a, b')"]
+    assert for_hydra(["experiment=a,b", *fixed, "seed=1"])[1:-1] == ["experiment=a,b", *waiting, "seed=1"]
+    assert for_hydra(["seed=0,1", *fixed])[1:-1] == ["seed=0,1", *fixed]
+
+
+def test_names_of_folders_need_no_quotes_and_stay_short():
+    assert folder_name("seed=0,rate.total=0.5") == "seed-0__rate.total-0.5"
+    assert folder_name("experiment=ptb/lm") == "experiment-ptb_lm"
+    first, second = (folder_name("a.long.key=1," * 40 + end) for end in ("x=1", "x=2"))
+    assert len(first) == len(second) == 150 and first != second

@@ -1,0 +1,201 @@
+"""Sweeps in real processes: stopped, killed and failing ones, and each launcher."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from tests.cli.process import SMALL, command, environment, inside, says_one_line, summary, textvae
+from tests.cli.test_train import EPOCHS, metrics, same_weights
+from textvae.cli.locations import config_directory
+
+CONF = config_directory()
+READY = sorted(path.stem for path in (CONF / "sweep").glob("*.yaml"))
+LONG = [*EPOCHS, "train.checkpoint_minutes=0.0001", "train.max_epochs=8"]
+
+
+def sweep(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    return textvae("train", "-m", *overrides, f"sweep_dir={folder}", cwd=folder.parent)
+
+
+def begin(folder: Path, *overrides: str) -> subprocess.Popen:
+    """The same, returned once the sweep's second job has saved a state."""
+    with open(folder.with_suffix(".log"), "w") as log:
+        arguments = command("train", "-m", *overrides, f"sweep_dir={folder}")
+        process = subprocess.Popen(arguments, env=environment(), cwd=folder.parent, stderr=log)
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob("*/last.safetensors"))) < 2 and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return process
+
+
+def states(folder: Path) -> dict[str, str]:
+    jobs = {path.parent.name: json.loads(path.read_text()) for path in folder.glob("*/job.json")}
+    return {name: job["state"] for name, job in jobs.items()}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """A sweep of three seeds that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("sweeps") / "whole"
+    done = sweep(folder, *LONG, "seed=0,1,2")
+    assert done.returncode == 0, done.stderr
+    assert states(folder) == dict.fromkeys(("seed-0", "seed-1", "seed-2"), "finished")
+    return folder
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_same_command_goes_on_where_a_sweep_ended(whole, tmp_path, number):
+    folder = tmp_path / "ended"
+    process = begin(folder, *LONG, "seed=0,1,2")
+    first = (folder / "seed-0" / "summary.json").stat().st_mtime_ns
+    process.send_signal(number)
+    log = (process.wait(60), folder.with_suffix(".log").read_text())[1]
+    assert not (folder / "seed-1" / "summary.json").exists()
+    assert not (folder / "seed-2" / "config.json").exists()
+    if number == signal.SIGTERM:
+        assert process.returncode == 130
+        assert "Error executing job" not in log and "Traceback" not in log
+        assert log.splitlines()[-1].startswith("textvae: stopped; go on with: textvae train -m ")
+    done = sweep(folder, *LONG, "seed=0,1,2")
+    assert done.returncode == 0, done.stderr
+    assert "3 jobs finished (1 of them before), 0 failed" in done.stderr
+    assert (folder / "seed-0" / "summary.json").stat().st_mtime_ns == first
+    assert all(same_weights(folder / name, whole / name) for name in states(whole))
+    assert summary(folder / "seed-1")["test"] == summary(whole / "seed-1")["test"]
+
+
+def test_failed_jobs_are_listed_and_run_again_alone(tmp_path):
+    """The text of one job is not there at first."""
+    small = [item for item in SMALL if not item.startswith("data")]
+    (tmp_path / "a.txt").write_text("a b c d\n" * 40)
+    overrides = ["-m", *small, "data=text", "data.file=a.txt,b.txt", "sweep_dir=mine"]
+    done = inside("train", *overrides, cwd=tmp_path)
+    says_one_line(done, "1 of 2 jobs failed: data.file-b.txt: ", "b.txt")
+    assert "textvae train -m " in done.stderr and " jobs=failed" in done.stderr
+    first = summary(tmp_path / "mine" / "data.file-a.txt")
+    says_one_line(inside("train", *overrides, cwd=tmp_path), "1 of 2 jobs failed: data.file-b.txt: ")
+    (tmp_path / "b.txt").write_text("d c b a\n" * 40)
+    says_one_line(inside("train", *overrides, cwd=tmp_path), "1 of 2 jobs failed")  # not by itself
+    done = inside("train", *overrides, "jobs=failed", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert states(tmp_path / "mine") == {"data.file-a.txt": "finished", "data.file-b.txt": "finished"}
+    assert summary(tmp_path / "mine" / "data.file-a.txt") == first
+
+
+def test_a_changed_setting_does_not_pass_for_the_finished_one(tmp_path):
+    assert inside("train", "-m", *SMALL, "sweep_dir=mine", "seed=0", cwd=tmp_path).returncode == 0
+    changed = inside("train", "-m", *SMALL, "latent.size=5", "sweep_dir=mine", "seed=0", cwd=tmp_path)
+    says_one_line(changed, "latent.size=32, this command has latent.size=5", "another sweep_dir")
+
+
+def test_experiments_and_a_key_that_only_their_data_has(tmp_path):
+    small = [item for item in SMALL if item != "data=grammar"]
+    done = inside(
+        "train", "-m", "experiment=grammar/collapse,grammar/hinge", *small, "sweep_dir=mine", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(states(tmp_path / "mine")) == {"experiment-grammar_collapse", "experiment-grammar_hinge"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "parts"),
+    [
+        (["run_dir=x", "seed=0,1"], ["run_dir is for a single run", "sweep_dir"]),
+        (["resume=x"], ["resume is for a single run"]),
+        (["jobs=some"], ["jobs is 'some'", "unfinished, failed, all"]),
+        (["experiment=grammar/collapse,grammar/nonsense"], ["grammar/nonsense"]),
+        (["sweep=nonsense"], ["sweep/nonsense"]),
+        (["launcher=nonsense"], ["launcher/nonsense"]),
+        (["hydra/launcher=submitit_nonsense"], ["pip install 'textvae[submitit]'"]),
+    ],
+)
+def test_errors_of_the_command_leave_nothing(tmp_path, overrides, parts):
+    says_one_line(inside("train", "-m", *overrides, cwd=tmp_path), *parts)
+    assert not list(tmp_path.glob("sweeps/*"))
+
+
+@pytest.mark.parametrize("name", READY)
+def test_every_job_of_a_ready_sweep_composes(name):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        params = compose("train", [f"sweep={name}"], return_hydra_config=True).hydra.sweeper.params
+        lists = [[f"{key}={value}" for value in str(values).split(",")] for key, values in params.items()]
+        for job in product(*lists) if name != "optuna" else []:
+            compose("train", [*job])
+    assert CONF.joinpath("sweep", f"{name}.yaml").read_text().splitlines()[1].startswith("# ")
+
+
+def test_there_are_ready_sweeps():
+    wanted = {"seeds", "schedules", "free_bits", "word_keep", "latent_size", "decoder_size", "optuna"}
+    assert wanted <= set(READY)
+
+
+def test_a_ready_sweep_needs_no_flag(tmp_path):
+    done = inside("train", "sweep=latent_size", *SMALL, "latent.size=3,4", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.glob("sweeps/latent_size-*")
+    assert set(states(folder)) == {"latent.size-3", "latent.size-4"}
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_other_processes_run_the_jobs(tmp_path, launcher):
+    pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher")
+    overrides = ["rate=free_bits_per_sentence", "rate.total=-1,2", f"launcher={launcher}", "sweep_dir=mine"]
+    free = {key: value for key, value in environment().items() if not key.endswith("_NUM_THREADS")}
+    arguments = command("train", "-m", *SMALL, *overrides)
+    done = subprocess.run(arguments, env=free, cwd=tmp_path, capture_output=True, text=True)
+    says_one_line(done, "1 of 2 jobs failed: rate.total--1: ", "total is -1")
+    assert states(tmp_path / "mine") == {"rate.total--1": "failed", "rate.total-2": "finished"}
+    if launcher == "joblib":
+        threads = max(1, pytest.importorskip("joblib").cpu_count() // 2)
+        assert summary(tmp_path / "mine" / "rate.total-2")["environment"]["threads"] == threads
+
+
+def test_optuna_proposes_what_is_finished_again(tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    overrides = [*SMALL, "sweep=optuna", "hydra.sweeper.n_trials=2", "sweep_dir=mine"]
+    for finished in ("2 jobs finished (0 of them before)", "2 jobs finished (2 of them before)"):
+        done = textvae("train", *overrides, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert finished in done.stderr
+    assert "best_value" in (tmp_path / "mine" / "optimization_results.yaml").read_text()
+
+
+@pytest.mark.slow
+def test_a_killed_job_takes_no_other_along(tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    folder = tmp_path / "mine"
+    process = begin(folder, *LONG, "train.max_epochs=40", "launcher=joblib", "seed=0,1,2")
+    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout.splitlines()
+    jobs = [int(line.split()[0]) for line in listed if line.endswith("-m textvae.cli.job")]
+    ours = [pid for pid in jobs if os.readlink(f"/proc/{pid}/cwd") == str(tmp_path)]
+    os.kill(ours[0], signal.SIGKILL)
+    assert process.wait(200) == 1
+    assert sorted(states(folder).values()) == ["failed", "finished", "finished"]
+    last = folder.with_suffix(".log").read_text().splitlines()[-1]
+    assert "1 of 3 jobs failed" in last and "signal 9" in last
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_command_in_processes_ends_and_another_takes_over(tmp_path, number):
+    """Jobs whose command was killed outlive it, until the next one takes the sweep."""
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    folder, overrides = tmp_path / "mine", [*LONG, "train.max_epochs=40", "launcher=joblib", "seed=0,1,2"]
+    process = begin(folder, *overrides)
+    process.send_signal(number)
+    assert process.wait(60) in (130, -signal.SIGKILL)
+    assert "finished" not in states(folder).values()
+    done = sweep(folder, *overrides)
+    assert done.returncode == 0, done.stderr
+    assert set(states(folder).values()) == {"finished"} and len(states(folder)) == 3
+    for path in folder.glob("seed-*"):
+        epochs = [row["epoch"] for row in metrics(path) if "epoch" in row]
+        assert epochs == list(range(1, len(epochs) + 1))

@@ -1,0 +1,188 @@
+"""The folder of a sweep: which of its jobs are finished, failed or open, and which command has it.
+
+Each job's run lies in a subfolder, whose job.json says what became of the job. sweep.json names the command that has the
+sweep: the jobs of any other save their state and stop, so that a killed command leaves nothing behind that trains on.
+"""
+
+import fcntl
+import json
+import secrets
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from textvae.errors import CheckpointError, Interrupted, TextVAEError
+from textvae.training.checkpoint import RunFolder
+from textvae.training.files import write_json
+from textvae.training.measurement import Console
+from textvae.training.run import Config, resume_run, start_run
+
+OPEN, RUNNING, FINISHED, FAILED = "open", "running", "finished", "failed"
+WHICH = {"unfinished": {OPEN, RUNNING}, "failed": {FAILED}, "all": {OPEN, RUNNING, FAILED}}
+MAY_DIFFER = {"jobs", "metric", "overrides", "resume", "run_dir", "sweep_dir", "tracker"}
+
+
+class Outcome(NamedTuple):
+    """What became of a job: `fresh` where it ran just now, else as it was found."""
+
+    name: str
+    state: str
+    reason: str
+    fresh: bool
+
+
+class Sweep:
+    """A sweep's folder as one command sees it; `token` tells commands apart."""
+
+    def __init__(self, folder: str | Path, token: str) -> None:
+        self.folder, self.token = Path(folder), token
+        self.file = self.folder / "sweep.json"
+
+    @classmethod
+    def take(cls, folder: str | Path, command: str) -> "Sweep":
+        """The sweep for a new command, whichever had it before."""
+        sweep = cls(folder, secrets.token_hex(8))
+        sweep.folder.mkdir(parents=True, exist_ok=True)
+        write_json(sweep.file, {"command": command, "token": sweep.token})
+        return sweep
+
+    def stop(self) -> None:
+        """Asks the jobs to save their state and stop, and no further one to start."""
+        write_json(self.file, _read(self.file) | {"token": None})
+
+    def lost(self) -> bool:
+        """Whether this command was told to stop or another has taken the sweep."""
+        return _read(self.file).get("token") != self.token
+
+    @contextmanager
+    def stopping(self, every: float = 0.1) -> Iterator[Callable[[], bool]]:
+        """What a trainer asks between two steps; sweep.json is read once in `every` seconds."""
+        looked, lost = time.monotonic(), False
+
+        def stop_requested() -> bool:
+            nonlocal looked, lost
+            if not lost and time.monotonic() - looked >= every:
+                looked, lost = time.monotonic(), self.lost()
+            return lost
+
+        yield stop_requested
+
+    def outcomes(self) -> list[Outcome]:
+        """Of the jobs that this command has seen, by name."""
+        found = [(path.parent.name, _read(path)) for path in sorted(self.folder.glob("*/job.json"))]
+        return [
+            Outcome(name, job["state"], job["reason"], job["fresh"])
+            for name, job in found
+            if job.get("command") == self.token
+        ]
+
+    def visit(self, folder: Path, config: Config, which: str, console: Console) -> None:
+        """Runs the job of `folder`, or what is left of it, where its state is one of WHICH[which]; job.json has the outcome.
+
+        Waits while another process has the job. An error is this job's alone.
+        """
+        with _alone(folder, console):
+            state, reason = found(folder)
+            if self.lost():
+                return
+            if difference := _difference(folder, config):
+                self.record(folder, FAILED, difference)
+            elif state in WHICH[which]:
+                self._run(folder, config, console)
+            else:
+                console.say(f"{folder.name} has {state} before")
+                self.record(folder, state, reason)
+
+    def _run(self, folder: Path, config: Config, console: Console) -> None:
+        self.record(folder, RUNNING)
+        try:
+            go_on(folder, config, console, self)
+        except Interrupted:
+            self.record(folder, OPEN, fresh=True)
+        except TextVAEError as error:
+            self.record(folder, FAILED, str(error), fresh=True)
+        except Exception as error:  # a fault of the program or the machine: the other jobs go on all the same
+            reason = f"{type(error).__name__}: {error}"
+            self.record(folder, FAILED, reason, fresh=True, traceback=traceback.format_exc())
+        else:
+            self.record(folder, FINISHED, fresh=True)
+
+    def record(self, folder: Path, state: str, reason: str = "", fresh: bool = False, **more: Any) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        job = {"state": state, "reason": " ".join(reason.split()), "fresh": fresh, "command": self.token}
+        write_json(folder / "job.json", job | more)
+
+    def bury(self, folder: Path, reason: str) -> None:
+        """Records that the process of a job died before it could say what became of it."""
+        job = _read(folder / "job.json")
+        if job.get("command") == self.token and job["state"] == RUNNING:
+            self.record(folder, FAILED, reason, fresh=True)
+
+
+def found(folder: Path) -> tuple[str, str]:
+    """The state of a job, and why it failed: finished is what has a summary, running what a killed process left."""
+    if RunFolder(folder).summary.exists():
+        return FINISHED, ""
+    job = _read(folder / "job.json")
+    state = job.get("state", OPEN)
+    return (OPEN if state == FINISHED else state), job.get("reason", "")
+
+
+def go_on(folder: Path, config: Config, console: Console, sweep: Sweep) -> None:
+    """Starts the run, or resumes it where it has saved a state."""
+    run = RunFolder(folder)
+    if run.last.exists():
+        resume_run(run.read_config(), folder, console, sweep.stopping)
+        return
+    run.config.unlink(missing_ok=True)  # of a process that was killed before it saved a state
+    start_run(config, folder, console, sweep.stopping)
+
+
+def _difference(folder: Path, config: Config) -> str:
+    """Where the run in the folder was made by another config than the command's: after a change of a yaml file, say."""
+    if not RunFolder(folder).config.exists():
+        return ""
+    saved, wanted = _flat(RunFolder(folder).read_config()), _flat(json.loads(json.dumps(config)))
+    for key in sorted(saved.keys() | wanted.keys()):
+        if key.split(".")[0] not in MAY_DIFFER and saved.get(key) != wanted.get(key):
+            return (
+                f"{folder} holds a run with {key}={saved.get(key)}, this command has {key}={wanted.get(key)}: "
+                "remove that folder or name another sweep_dir"
+            )
+    return ""
+
+
+def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    return {
+        key: value
+        for name, branch in tree.items()
+        for key, value in _flat(branch, f"{prefix}.{name}".lstrip(".")).items()
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """{} where there is no such file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+
+
+@contextmanager
+def _alone(folder: Path, console: Console) -> Iterator[None]:
+    """Holds the job against other processes, also those of a command that was killed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.say(f"waiting: another process has {folder}")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
