@@ -141,13 +141,13 @@ def has_dimensions(run: Run) -> bool:
 
 
 def kl_per_dimension(run: Run) -> bytes:
-    """KL of each dimension on validation over training, as a heat map sorted by the last values and as lines.
+    """KL of each dimension on validation over training, as a heat map, the largest first, and as lines.
 
     Where the posterior has no KL of each dimension, its groups take their place.
     """
     steps, values = run.curve("valid/kl_per_dim")
     kl = np.clip(np.array(values, dtype=float), 1e-4, None)
-    kl = kl[:, np.argsort(-kl[-1], kind="stable")]
+    kl = kl[:, np.argsort(-kl.sum(0), kind="stable")]
     each = "dimension" if [kl.shape[1]] == run.curve("valid/total_dimensions")[1][-1:] else "group"
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained")
     _heat_map(left, kl, each)
@@ -172,7 +172,7 @@ def _heat_map(axes: Axes, kl: np.ndarray, each: str) -> None:
     image = axes.pcolormesh(*edges, kl.T, norm=LogNorm(1e-3, np.nanmax(kl, initial=1.0)), cmap="viridis")
     axes.figure.colorbar(image, ax=axes, label=f"KL of the {each}, nats a sentence", extend="min")
     axes.set_xlabel("epoch")
-    axes.set_ylabel(f"{each}, in the order of the last KL")
+    axes.set_ylabel(f"{each}, by its KL over training")
     axes.invert_yaxis()
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
