@@ -1,6 +1,6 @@
 """A posterior that is refined sentence by sentence after the encoder: a SentenceVAE around a SentenceVAE."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from textvae.latents.heads import GaussianHead, Head
 from textvae.model import SentenceVAE, build_model
 from textvae.networks.cross_entropy import CrossEntropy
 from textvae.networks.decoder import LSTMDecoder
+from textvae.networks.frozen import frozen
 from textvae.networks.recurrence import Recurrence
 from textvae.registry import construct
 
@@ -138,7 +139,7 @@ class Slope(torch.autograd.Function):
     def forward(ctx: Any, f: Callable[[Tensor], Tensor], x: Tensor, *parameters: Tensor) -> Tensor:
         ctx.f = f
         ctx.save_for_backward(x, *parameters)
-        with torch.enable_grad(), _constant(parameters):
+        with torch.enable_grad(), frozen(parameters):
             x = x.detach().requires_grad_()
             (slope,) = torch.autograd.grad(f(x), x)
         return slope
@@ -153,18 +154,6 @@ class Slope(torch.autograd.Function):
             x = x.detach().requires_grad_()
             difference = (ctx.f(x + r * w) - ctx.f(x - r * w)) / (2 * r)
             return None, *torch.autograd.grad(difference, [x, *parameters], allow_unused=True)
-
-
-@contextmanager
-def _constant(parameters: Iterable[Tensor]) -> Iterator[None]:
-    """Spares the gradients of parameters."""
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
 
 
 @contextmanager

@@ -1,13 +1,14 @@
 """How one batch changes parameters."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from torch import nn
+from torch import Tensor
 
 from textvae.data.batching import Batch
 from textvae.model import SentenceVAE
+from textvae.networks.frozen import frozen
 from textvae.objectives.objective import Loss, Objective
 from textvae.training.descent import Descent, Part
 
@@ -71,7 +72,7 @@ class Aggressive(Joint):
         most: int = 99,
     ) -> None:
         super().__init__(model, objective, descent)
-        choices = {"joint": (descent.parts, _as_it_is), "own": ((descent.inference,), _frozen)}
+        choices = {"joint": (descent.parts, _as_they_are), "own": ((descent.inference,), frozen)}
         if clip not in choices:
             raise ValueError(f"clip is {clip!r}, must be one of {', '.join(choices)}")
         if window < 1 or most < 1:
@@ -90,7 +91,7 @@ class Aggressive(Joint):
 
     def encoder_update(self, batch: Batch, step: int) -> Loss:
         """One gradient step of the inference parameters alone."""
-        with self.decoder_mode(self.descent.generative):
+        with self.decoder_mode(self.descent.generative.parameters):
             return self.descend(batch, step, [self.descent.inference], self.norm_over)
 
     def _encoder_updates(self, batch: Batch, more: More, step: int) -> int:
@@ -132,27 +133,15 @@ class EncoderSteps(Joint):
         self.steps = steps
 
     def step(self, batch: Batch, more: More, step: int) -> Loss:
-        with _frozen(self.descent.generative):
+        with frozen(self.descent.generative.parameters):
             for _ in range(self.steps - 1):
                 self.descend(more(), step, [self.descent.inference], [self.descent.inference])
         return super().step(batch, more, step)
 
 
 @contextmanager
-def _as_it_is(part: Part) -> Iterator[None]:
+def _as_they_are(parameters: Iterable[Tensor]) -> Iterator[None]:
     yield
-
-
-@contextmanager
-def _frozen(part: Part) -> Iterator[None]:
-    parameters: list[nn.Parameter] = part.parameters
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
 
 
 UPDATERS: dict[str, Callable[..., Updater]] = {
