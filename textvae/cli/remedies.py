@@ -28,6 +28,7 @@ class Remedy:
     source: str = ""
     grammar: str = ""
     ptb: str = ""
+    told: str = ""
     without: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -61,6 +62,7 @@ def described(remedy: Remedy) -> str:
     notes += [
         f"experiment={name}" for name in remedy.experiments.values() if not name.endswith(f"/{remedy.name}")
     ]
+    notes += [f"given {remedy.told}"] if remedy.told else []
     notes += [f"not on {corpus}: {why}" for corpus, why in remedy.without.items()]
     return f"{remedy.does} ({'; '.join(notes)})" if notes else remedy.does
 

@@ -1,5 +1,7 @@
 """What counts as a remedy that works."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.reporting.reproduction.records import baselines, record, results, table
@@ -50,3 +52,9 @@ def test_baselines_and_what_has_not_run_get_no_verdict() -> None:
 def test_less_than_the_true_nll_is_no_likelihood() -> None:
     found = results(record("cure", **{**GOOD, "nll_iw": 90.0, "true_nll": 95.0}))
     assert evidence(found, "cure") == "no likelihood of x: NLL below the corpus's own"
+
+
+def test_a_likelihood_that_is_given_something_of_x_is_not_compared() -> None:
+    rows = tuple(replace(row, told="its label") if row.name == "cure" else row for row in table().rows)
+    found = Results(replace(table(), rows=rows), [record("cure", **GOOD), *baselines()])
+    assert evidence(found, "cure") == "no likelihood of x: NLL given its label"

@@ -21,6 +21,8 @@ def evidence(results: Results, row: str) -> str:
         return "not run"
     if reason := _open(results):
         return f"open: {reason}"
+    if told := results.table.chosen([row])[0].told:
+        return f"no likelihood of x: NLL given {told}"
     if _below_truth(results, row):
         return "no likelihood of x: NLL below the corpus's own"
     failing = [*_not_rising(results, row), *_worse(results, row)]

@@ -28,7 +28,7 @@ class Row:
     """One setting: `overrides` of textvae train make it, `epochs` are those published.
 
     published: figures by the key of their source. explained: what a difference above the table's tolerance comes
-    from, with placeholders. switch: the override that turns a remedy on by itself.
+    from, with placeholders. switch: the override that turns a remedy on by itself. told: what of x the likelihood is given.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Row:
     family: str = ""
     source: str = ""
     switch: str = ""
+    told: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ def _remedy_rows(remedies: Remedies) -> Iterator[Row]:
                 family=family,
                 source=entry.get("source", ""),
                 switch=entry["override"],
+                told=entry.get("told", ""),
             )
 
 
