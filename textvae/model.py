@@ -86,8 +86,7 @@ class SentenceVAE(nn.Module):
         """log p(x|z), z (S,B,Z) -> (S,B), nats a sentence with its end; padding counts nothing."""
         told, mask = self.decoder_input(z, batch.labels), batch.mask
         hidden = self.decoder.hidden(batch.inputs, told, partial(self.read, batch))
-        targets = batch.targets[mask].repeat(len(z))
-        words = self.cross_entropy(hidden[:, mask].flatten(0, 1), self.decoder.output.weight, targets)
+        words = self.cross_entropy(hidden[:, mask], self.decoder.output.weight, batch.targets[mask])
         sentences = torch.zeros(len(z), *mask.shape, dtype=words.dtype, device=words.device)
         return sentences.masked_scatter(mask.expand_as(sentences), words).sum(-1)
 

@@ -8,6 +8,8 @@ from textvae.training.compute import compute
 def test_choices_are_kept():
     machine = compute("cpu", "bfloat16")
     assert machine.place(tiny_model()).cross_entropy.products == torch.bfloat16
+    assert machine.place(tiny_model()).cross_entropy.normaliser_words == 1024
+    assert compute("cpu", normaliser_words=None).place(tiny_model()).cross_entropy.normaliser_words is None
     assert compute("cpu", "float32").products == torch.float32
     assert compute("cpu", "auto").products in (torch.float32, torch.bfloat16)
 
@@ -25,6 +27,7 @@ def test_products_in_float32_stay_in_float32():
         ({"device": "tpu"}, "auto, cpu, cuda"),
         ({"precision": "int4"}, "bfloat16"),
         ({"threads": 0}, "threads is 0"),
+        ({"normaliser_words": 0}, "normaliser_words is 0"),
     ],
 )
 def test_what_is_not_there_is_refused(settings, says):

@@ -44,8 +44,15 @@ def test_state_goes_through_json_and_back():
 
 
 @pytest.mark.parametrize(
-    "settings", [{"factor": 0}, {"factor": 1.1}, {"patience": 0}, {"plateaus": 0}, {"from_epoch": -1}]
+    "settings", [{"factor": 0}, {"factor": 1.1}, {"patience": -1}, {"plateaus": 0}, {"from_epoch": -1}]
 )
 def test_settings_out_of_range(settings):
     with pytest.raises(ValueError):
         Plateau(**settings)
+
+
+def test_without_patience_every_epoch_from_the_first_one_on_lowers_the_rate():
+    seen = decisions(Plateau(patience=0, from_epoch=2, plateaus=3), [5, 4, 3, 4, 2])
+    assert [decision.decay for decision in seen] == [False, False, True, True, True]
+    assert [decision.stop for decision in seen] == [False, False, False, False, True]
+    assert [decision.improved for decision in seen] == [True, True, True, False, True]

@@ -13,6 +13,7 @@ from textvae.data.corpus import SPLITS
 from textvae.errors import ConfigError
 from textvae.generation.reading import batches, read
 from textvae.training import measurement
+from textvae.training.compute import build_compute
 from textvae.training.files import write_json
 from textvae.training.trackers_jsonlines import plain
 
@@ -40,6 +41,7 @@ def main(overrides: Sequence[str]) -> None:
 
 def evaluate(config: dict[str, Any]) -> None:
     vae, out, evaluation = open_run(config), console(), measurement.Evaluation.of(config)
+    build_compute(config).place(vae.model)
     chosen, facts = chosen_batches(vae, config, out)
     metrics = measurement.measure(vae.model, chosen, evaluation, config["seed"], out.progress)
     for name in SHOWN:

@@ -39,6 +39,13 @@ class Batch(NamedTuple):
         """Target tokens with end-of-sentence, without padding."""
         return int(self.lengths.sum())
 
+    def rows(self, chosen: torch.Tensor) -> "Batch":
+        """The sentences at `chosen`, a mask or numbers, without padding that none of them needs."""
+        lengths = self.lengths[chosen]
+        longest = int(lengths.max())
+        labels = None if self.labels is None else self.labels[chosen]
+        return Batch(self.inputs[chosen, :longest], self.targets[chosen, :longest], lengths, labels)
+
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on `device`."""
         labels = None if self.labels is None else self.labels.to(device, non_blocking=True)

@@ -189,16 +189,12 @@ def _subset(
     wanted[order[:sentences]] = True
     numbers = torch.arange(total).split([len(batch.lengths) for batch in batches])
     pairs = zip(numbers, batches, strict=True)
-    picked = [(rows[wanted[rows]], _rows(batch, wanted[rows])) for rows, batch in pairs if wanted[rows].any()]
+    picked = [
+        (rows[wanted[rows]], batch.rows(wanted[rows].to(batch.lengths.device)))
+        for rows, batch in pairs
+        if wanted[rows].any()
+    ]
     return [(rows.to(device), batch.to(device)) for rows, batch in picked]
-
-
-def _rows(batch: Batch, keep: Tensor) -> Batch:
-    keep = keep.to(batch.lengths.device)
-    longest = int(batch.lengths[keep].max())
-    labels = None if batch.labels is None else batch.labels[keep]
-    inputs, targets = batch.inputs[keep, :longest], batch.targets[keep, :longest]
-    return batch._replace(inputs=inputs, targets=targets, lengths=batch.lengths[keep], labels=labels)
 
 
 @contextmanager

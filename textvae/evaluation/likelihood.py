@@ -24,8 +24,9 @@ class LatentVariableModel(Protocol):
 
 def log_weights(model: LatentVariableModel, batch: Batch, samples: int) -> Tensor:
     """log p(x|z) + log p(z) - log q(z|x), z ~ q(z|x) -> (S,B), nats: their mean is a one-sample ELBO."""
-    q = model.posterior(batch)
-    return _weigh(model, batch, q, model.prior(batch), draw(q, samples))
+    q, p = model.posterior(batch), model.prior(batch)
+    z = draw(q, samples)
+    return model.log_likelihood(batch, z) + p.log_prob(z) - q.log_prob(z)
 
 
 def importance_weighted_log_prob(
@@ -33,23 +34,31 @@ def importance_weighted_log_prob(
 ) -> Tensor:
     """log (1/K) sum_k p(x, z_k) / q(z_k|x), z_k ~ q(z|x) -> (B,) float64, nats; in the mean below log p(x).
 
-    The encoder runs once; the decoder sees `row_budget` sentences at a time (at least the batch), which
-    changes no number. One sample where the posterior is a point. Burda et al. 2016, arXiv 1509.00519.
+    The encoder runs once; the decoder sees `row_budget` sentences at a time (at least one), which changes no number
+    of a decoder that is exact. One sample where the posterior is a point. Burda et al. 2016, arXiv 1509.00519.
     """
     q, p = model.posterior(batch), model.prior(batch)
     count = 1 if is_deterministic(q) else samples
     z = draw(q, count)
-    total = torch.full(z.shape[1:2], -math.inf, dtype=torch.float64, device=z.device)
-    for part in z.split(max(1, row_budget // max(1, z.shape[1]))):
-        weights = _weigh(model, batch, q, p, part).double()
-        total = torch.logaddexp(total, weights.logsumexp(0))
-    return total - math.log(count)
+    parts = z.split(max(1, row_budget // max(1, z.shape[1])))
+    ratios = torch.cat([(p.log_prob(part) - q.log_prob(part)).double() for part in parts])
+    weights = ratios + _log_likelihood(model, batch, z, row_budget).double()
+    return weights.logsumexp(0) - math.log(count)
+
+
+def _log_likelihood(model: LatentVariableModel, batch: Batch, z: Tensor, row_budget: int) -> Tensor:
+    """Some sentences at a time with all their samples, which share the words: a decoder may make use of that."""
+    sentences = torch.arange(z.shape[1], device=z.device)
+    chosen = sentences.split(max(1, row_budget // len(z)))
+    return torch.cat([_by_samples(model, batch.rows(rows), z[:, rows], row_budget) for rows in chosen], dim=1)
+
+
+def _by_samples(model: LatentVariableModel, batch: Batch, z: Tensor, row_budget: int) -> Tensor:
+    return torch.cat(
+        [model.log_likelihood(batch, part) for part in z.split(max(1, row_budget // z.shape[1]))]
+    )
 
 
 def perplexity(nll_total: float, tokens: int) -> float:
     """exp(nats of all sentences / their target tokens, each end-of-sentence among them); inf beyond floats."""
     return float(torch.tensor(nll_total / tokens, dtype=torch.float64).exp())
-
-
-def _weigh(model: LatentVariableModel, batch: Batch, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
-    return model.log_likelihood(batch, z) + p.log_prob(z) - q.log_prob(z)

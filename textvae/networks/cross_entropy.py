@@ -7,7 +7,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from textvae.networks.normaliser import estimated_log_normaliser
+
 READINGS = 256  # words from whose probabilities the normaliser is read
+SAMPLES = 64  # of the same words: from so many on an estimated normaliser takes less time than a full one
 UNDERFLOW = 1e-30  # below it a probability in float32 has lost digits: its logarithm is taken another way
 
 
@@ -15,16 +18,33 @@ class CrossEntropy:
     """log softmax(h W^T)[target], token by token, in chunks of `chunk` tokens.
 
     Where gradients are wanted the matrix products are taken in `products`; sums, the softmax and all that a model
-    reports without gradients stay in the type of h.
+    reports without gradients stay in the type of h. `normaliser_words`: of how many words the normaliser is estimated
+    without gradients where many samples say the same (see networks.normaliser); None takes the whole vocabulary.
     """
 
-    def __init__(self, products: torch.dtype | None = None, chunk: int = 1024) -> None:
-        self.products, self.chunk = products, chunk
+    def __init__(
+        self,
+        products: torch.dtype | None = None,
+        chunk: int = 1024,
+        normaliser_words: int | None = None,
+    ) -> None:
+        self.products, self.chunk, self.normaliser_words = products, chunk, normaliser_words
 
     def __call__(self, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-        """hidden (N,H), weight (V,H), targets (N,) -> log p (N,), nats."""
-        if torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad):
-            return _TokenLogProb.apply(hidden, weight, targets, self.products or hidden.dtype, self.chunk)
+        """hidden (..,N,H), weight (V,H), targets (N,) -> log p (..,N), nats."""
+        words = self.normaliser_words
+        learns = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
+        if words and not learns and hidden.dim() == 3 and len(hidden) >= SAMPLES and 2 * words < len(weight):
+            numerator = torch.einsum("snh,nh->sn", hidden, weight[targets])
+            return numerator - estimated_log_normaliser(hidden, weight, words)
+        rows, said = hidden.flatten(0, -2), targets.expand(hidden.shape[:-1]).flatten()
+        whole = self._with_gradients if learns else self._without_gradients
+        return whole(rows, weight, said).view(hidden.shape[:-1])
+
+    def _with_gradients(self, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+        return _TokenLogProb.apply(hidden, weight, targets, self.products or hidden.dtype, self.chunk)
+
+    def _without_gradients(self, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
         parts = zip(hidden.split(self.chunk), targets.split(self.chunk), strict=True)
         return -torch.cat(
             [F.cross_entropy(part @ weight.T, target, reduction="none") for part, target in parts]

@@ -6,6 +6,8 @@ from torch.nn import functional as F
 
 State = tuple[Tensor, ...]  # (h, c), each (layers, N, H)
 
+ROWS = 256  # of states at a time
+
 
 class Recurrence:
     """Runs a one-directional, batch-first LSTM over words (B,T,E) for N = S * B rows, all sentences of the first sample first.
@@ -55,15 +57,31 @@ def unrolled(
 def _unroll(words: Tensor, fixed: Tensor, weight: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     """i, f, g, o = words_t + fixed + h W^T; c = s(f) c + s(i) tanh(g); h = s(o) tanh(c) (Hochreiter & Schmidhuber 1997).
 
-    words (T,B,4H), fixed (N,4H), weight (4H,H), h and c (N,H) -> the states (T,N,H) and the last c (N,H).
+    words (T,B,4H), fixed (N,4H), weight (4H,H), h and c (N,H) -> the states (T,N,H) and the last c (N,H). Some rows at
+    a time, so that their gates stay in a processor's cache.
     """
-    states, size = h.new_empty(len(words), *h.shape), h.shape[1]
-    gates = torch.empty_like(fixed)
-    for t, word in enumerate(words):
-        torch.addmm(fixed, h, weight.T, out=gates)
-        gates.view(-1, *word.shape).add_(word)
-        i, f, g, o = gates.chunk(4, dim=1)
-        gates[:, : 2 * size].sigmoid_()
-        c = torch.addcmul(f.mul(c), i, g.tanh_())
-        h = torch.mul(o.sigmoid_(), c.tanh(), out=states[t])
-    return states, c
+    states, last, sentences = h.new_empty(len(words), *h.shape), torch.empty_like(c), words.shape[1]
+    rows = max(1, ROWS // sentences) * sentences
+    for start in range(0, len(h), rows):
+        part = slice(start, start + rows)
+        before = h[part], c[part]
+        for t, word in enumerate(words):
+            before = _cell(word, fixed[part], weight, *before, out=states[t, part])
+        last[part] = before[1]
+    return states, last
+
+
+def _cell(
+    word: Tensor, fixed: Tensor, weight: Tensor, h: Tensor, c: Tensor, out: Tensor
+) -> tuple[Tensor, Tensor]:
+    gates = torch.addmm(fixed, h, weight.T)
+    gates.view(-1, *word.shape).add_(word)
+    i, f, g, o = gates.chunk(4, dim=1)
+    gates[:, : 2 * h.shape[1]].sigmoid_()
+    c = torch.addcmul(f.mul_(c), i, _tanh(g))
+    return torch.mul(o.sigmoid_(), _tanh(c.clone()), out=out), c
+
+
+def _tanh(x: Tensor) -> Tensor:
+    """2 s(2x) - 1, in the place of x: torch's sigmoid is several times as fast as its tanh, and as exact to one part in 10^7."""
+    return x.mul_(2).sigmoid_().mul_(2).sub_(1)

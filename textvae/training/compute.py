@@ -18,26 +18,37 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 class Compute(NamedTuple):
-    """`products`: the type of matrix products where gradients are wanted; what is reported is computed in float32."""
+    """`products`: the type of matrix products where gradients are wanted; what is reported is computed in float32.
+
+    `normaliser_words`: see CrossEntropy.
+    """
 
     device: torch.device
     products: torch.dtype
+    normaliser_words: int | None = None
 
     def place(self, model: SentenceVAE) -> SentenceVAE:
         """The model on the device, with the ways of computing that are fast there."""
-        model.cross_entropy = CrossEntropy(self.products)
+        model.cross_entropy = CrossEntropy(self.products, normaliser_words=self.normaliser_words)
         for module in model.modules():
             if isinstance(module, LSTMEncoder | LSTMDecoder):
                 module.recurrence = Recurrence(self.products)
         return model.to(self.device)
 
 
-def compute(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Compute:
+def compute(
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    normaliser_words: int | None = 1024,
+) -> Compute:
     """device: auto, cpu or cuda; precision: auto, float32 or bfloat16; threads: null leaves it to torch.
 
-    auto takes CUDA where it is, and bfloat16 where the hardware multiplies it. ValueError for anything else and for
-    a device that is not there.
+    auto takes CUDA where it is, and bfloat16 where the hardware multiplies it. normaliser_words: null is exact.
+    ValueError for anything else, for a device that is not there and for less than one word.
     """
+    if normaliser_words is not None and normaliser_words < 1:
+        raise ValueError(f"normaliser_words is {normaliser_words}, must be at least 1, or null for all words")
     if threads is not None:
         if threads < 1:
             raise ValueError(f"threads is {threads}, must be at least 1")
@@ -57,7 +68,7 @@ def compute(device: str = "auto", precision: str = "auto", threads: int | None =
     }
     _quicken_float32()
     keep_freed_memory()
-    return Compute(chosen, _choice("precision", precision, types)())
+    return Compute(chosen, _choice("precision", precision, types)(), normaliser_words)
 
 
 def build_compute(config: Mapping[str, Any]) -> Compute:

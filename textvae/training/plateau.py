@@ -15,7 +15,8 @@ class Plateau:
 
     The `plateaus`-th one ends the run. None is seen before the epoch numbered `from_epoch` (the first is 0). As in the code of
     He et al. 2019 (there 1/2, 2, 5, 15), a plateau's last score is what the next epochs are compared with, while `best`
-    stays the best of all; with `reload_best` training goes on from the best weights.
+    stays the best of all; with `reload_best` training goes on from the best weights. With a patience of 0 every epoch
+    from `from_epoch` on ends one, better or not: a schedule that is known beforehand.
     """
 
     def __init__(
@@ -28,9 +29,9 @@ class Plateau:
     ) -> None:
         if not 0 < factor <= 1:
             raise ValueError(f"factor is {factor}, must be in (0, 1]")
-        if patience < 1 or plateaus < 1 or from_epoch < 0:
+        if patience < 0 or plateaus < 1 or from_epoch < 0:
             raise ValueError(
-                f"patience is {patience} and plateaus {plateaus} (at least 1), from_epoch {from_epoch} (at least 0)"
+                f"patience is {patience} and from_epoch {from_epoch} (at least 0), plateaus {plateaus} (at least 1)"
             )
         self.factor, self.patience, self.from_epoch, self.plateaus = factor, patience, from_epoch, plateaus
         self.reload_best = reload_best
@@ -43,8 +44,8 @@ class Plateau:
         self.best = min(self.best, score)
         if score <= self.reference:
             self.reference, self.waited = score, 0
-            return Decision(improved, decay=False, stop=False)
-        self.waited += 1
+        else:
+            self.waited += 1
         if self.waited < self.patience or epoch < self.from_epoch:
             return Decision(improved, decay=False, stop=False)
         self.reference, self.waited = score, 0
