@@ -8,7 +8,7 @@ from textvae.training.compute import compute
 def test_choices_are_kept():
     machine = compute("cpu", "bfloat16")
     assert machine.place(tiny_model()).cross_entropy.products == torch.bfloat16
-    assert machine.place(tiny_model()).cross_entropy.normaliser_words == 1024
+    assert machine.place(tiny_model()).cross_entropy.normaliser_words == 512
     assert compute("cpu", normaliser_words=None).place(tiny_model()).cross_entropy.normaliser_words is None
     assert compute("cpu", "float32").products == torch.float32
     assert compute("cpu", "auto").products in (torch.float32, torch.bfloat16)

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-_CHUNK = 1 << 20  # sentences sorted at a time, so that sorting a large split needs no second copy of it
+_CHUNK = 1 << 17  # sentences sorted at a time, so that sorting a large split needs no second copy of it
 
 
 @dataclass(frozen=True)

@@ -53,11 +53,13 @@ class TokenStore:
             ) from error
         # The whole file as one array of int32: every sentence of any record batch is a slice of it.
         self._words = np.frombuffer(mapped, dtype=np.int32, count=mapped.size // 4)
-        lengths = [np.diff(batch.column(0).offsets.to_numpy()) for batch in batches]
-        self.lengths = np.concatenate([np.empty(0, dtype=np.int32), *lengths])
         self._first = np.cumsum([0, *(batch.num_rows for batch in batches)])
         self._offsets_at = _positions(mapped, [batch.column(0).buffers()[1] for batch in batches])
         self._ids_at = _positions(mapped, [batch.column(0).buffers()[3] for batch in batches])
+        self.lengths = np.empty(self._first[-1], dtype=np.int32)
+        for first, end, at in zip(self._first[:-1], self._first[1:], self._offsets_at, strict=True):
+            offsets = self._words[at : at + end - first + 1]  # Arrow's own way to them copies
+            np.subtract(offsets[1:], offsets[:-1], out=self.lengths[first:end])
         self._labels_at = None
         if len(reader.schema) > 1:
             self._labels_at = _positions(mapped, [batch.column(1).buffers()[1] for batch in batches])

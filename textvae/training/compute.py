@@ -40,7 +40,7 @@ def compute(
     device: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
-    normaliser_words: int | None = 1024,
+    normaliser_words: int | None = 512,
 ) -> Compute:
     """device: auto, cpu or cuda; precision: auto, float32 or bfloat16; threads: null leaves it to torch.
 
