@@ -13,6 +13,7 @@ docs/results.md, grammar.md or remedies.md.
 import argparse
 import json
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from runner import Job, Runner, arguments  # noqa: E402
 
 import textvae  # noqa: E402
 from textvae.errors import ConfigError, TextVAEError  # noqa: E402
+from textvae.reporting.reproduction.experiments import settings_that_ran  # noqa: E402
 from textvae.reporting.reproduction.grammaticality import sample_figures  # noqa: E402
 from textvae.reporting.reproduction.page import page  # noqa: E402
 from textvae.reporting.reproduction.records import Record, Results, merged, record_of, same_run  # noqa: E402
@@ -46,7 +48,9 @@ class Book:
         if remedies and not (ROOT / remedies).is_file():
             raise ConfigError(f"{source} names {remedies}, which does not exist in {ROOT}")
         listed = OmegaConf.to_container(OmegaConf.load(ROOT / remedies)) if remedies else None
-        self.table: Table = table_of({"name": name, **settings}, listed)
+        table = table_of({"name": name, **settings}, listed)
+        rows = (replace(row, ran=settings_that_ran(ROOT / "conf", row.overrides)) for row in table.rows)
+        self.table: Table = replace(table, rows=tuple(rows))
         self.file, self.notes = results / f"{name}.json", results / "notes" / f"{name}.md"
         self.page = docs / self.table.page
         self.elsewhere = Book(self.table.elsewhere, docs) if self.table.elsewhere else None

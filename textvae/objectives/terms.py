@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Independent
 
 from textvae.errors import ConfigError
-from textvae.latents.heads import Head
+from textvae.latents.heads import EUCLIDEAN, Head
 from textvae.model import Output
 from textvae.objectives.commitment import Commitment
 from textvae.objectives.controllers import MinimumRate
@@ -130,7 +130,8 @@ class MuForcing(Weighted):
     """weight * max(0, margin - mean_b |mu_b|^2 / 2), mu_b the mean of q(z|x_b), margin in nats.
 
     mu-forcing (Liu et al. 2019, arXiv 1905.10072): |mu|^2 / 2 is the part of a Gaussian's KL that says where z is, so
-    that noise cannot meet this margin as it can that of free bits; one mean for all sentences can.
+    that noise cannot meet this margin as it can that of free bits; one mean for all sentences can. ConfigError where
+    z does not lie in R^Z: elsewhere |mu| is bounded, and so is what it says.
     """
 
     def __init__(self, margin: float, weight: float = 1.0) -> None:
@@ -138,6 +139,11 @@ class MuForcing(Weighted):
         if not (math.isfinite(margin) and margin >= 0):
             raise ValueError(f"margin is {margin} nats, must be finite and at least 0")
         self.margin = margin
+
+    def objection(self, head: Head) -> str | None:
+        return (
+            None if head.space == EUCLIDEAN else f"z lies in {head.space}, where means cannot be driven out"
+        )
 
     def value(self, output: Output) -> Tensor:
         mu = output.posterior.mean

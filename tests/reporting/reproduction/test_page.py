@@ -1,6 +1,7 @@
 """The page of a table: nothing on it that no run produced."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -72,3 +73,10 @@ def test_evidence_of_another_table_is_listed_where_it_ran() -> None:
 def test_an_unknown_column_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"columns \['kll'\]; known: setting"):
         cells(Results(table(columns=("kll",)), []))
+
+
+def test_settings_are_spelt_out_where_the_table_asks_for_it() -> None:
+    rows = (Row("plain", ()), Row("cure", (), ran="rate=hinge rate.delta=4.0"))
+    assert "## Settings" not in page(Results(table(rows), []))
+    text = page(Results(replace(table(rows), spell_out=True), []))
+    assert "- plain: nothing\n- cure: `rate=hinge rate.delta=4.0`" in text

@@ -25,6 +25,7 @@ def page(results: Results, notes: str = "", elsewhere: Results | None = None) ->
         *_differences(results),
         *_elsewhere(elsewhere),
         fill(notes, results),
+        *_settings(results),
         *_commands(results),
     ]
     return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
@@ -81,6 +82,12 @@ def _elsewhere(other: Results | None) -> list[str]:
     lines = [f"- {row.name}: {evidence(other, row.name)}" for row in other.table.rows if other.of(row.name)]
     head = f"The same evidence from the rows of [{other.table.title}]({other.table.page}):"
     return [head, "\n".join(lines) or "- not run"]
+
+
+def _settings(results: Results) -> list[str]:
+    lines = [f"- {row.name}: {f'`{row.ran}`' if row.ran else 'nothing'}" for row in results.table.rows]
+    text = "What each row changes of the plain VAE's settings, its experiment spelt out:"
+    return ["## Settings", text, "\n".join(lines)] if results.table.spell_out else []
 
 
 def _commands(results: Results) -> list[str]:

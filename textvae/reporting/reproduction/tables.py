@@ -28,7 +28,8 @@ class Row:
     """One setting: `overrides` of textvae train make it, `epochs` are those published.
 
     published: figures by the key of their source. explained: what a difference above the table's tolerance comes
-    from, with placeholders. switch: the override that turns a remedy on by itself. told: what of x the likelihood is given.
+    from, with placeholders. switch: the override that turns a remedy on by itself. ran: its overrides, with the experiment
+    among them spelt out. told: what of x the likelihood is given.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Row:
     family: str = ""
     source: str = ""
     switch: str = ""
+    ran: str = ""
     told: str = ""
 
 
@@ -48,7 +50,7 @@ class Row:
 class Table:
     """Rows with what they share. `runs`: the folder of its runs below that of all; tables may share one.
 
-    samples: sentences drawn from prior and aggregated posterior of a run on the grammar, 0: none. baselines: the rows
+    spell_out: whether the page says what each row's experiment changes. samples: sentences drawn from prior and aggregated posterior of a run on the grammar, 0: none. baselines: the rows
     of the language model and of the plain VAE. page: where it is rendered. elsewhere: a table whose rows give evidence too.
     """
 
@@ -65,6 +67,7 @@ class Table:
     sources: Mapping[str, str] = field(default_factory=dict)
     baselines: Mapping[str, str] = field(default_factory=dict)
     tolerance: float = 0.5
+    spell_out: bool = False
     samples: int = 0
     elsewhere: str = ""
 
