@@ -80,3 +80,11 @@ def test_settings_are_spelt_out_where_the_table_asks_for_it() -> None:
     assert "## Settings" not in page(Results(table(rows), []))
     text = page(Results(replace(table(rows), spell_out=True), []))
     assert "- plain: nothing\n- cure: `rate=hinge rate.delta=4.0`" in text
+
+
+def test_the_parts_of_a_kl_stand_where_they_were_measured() -> None:
+    parts = {"index_code_mi": 2.49, "total_correlation": 1.25, "dimension_wise_kl": 0.06}
+    asked = replace(table(), columns=("setting", "kl_parts"))
+    text = page(Results(asked, [record("cure", **parts), record("lm")]))
+    assert line(text, "cure")[1] == "2.49 + 1.25 + 0.06"
+    assert line(text, "lm")[1] == ""

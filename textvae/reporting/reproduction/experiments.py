@@ -13,7 +13,7 @@ SHARED = ("setup",)  # groups that the experiments of a corpus have in common
 
 
 def settings_that_ran(conf: Path, overrides: Iterable[str]) -> str:
-    """`experiment=a/b k=v`, the experiment spelt out: its groups, its values, then the other overrides.
+    """`experiment=a/b k=v`, the experiment spelt out: its groups, its values, then the other overrides, which take the place of its own.
 
     ConfigError where `conf` has no such experiment.
     """
@@ -23,7 +23,7 @@ def settings_that_ran(conf: Path, overrides: Iterable[str]) -> str:
             words += _spelt_out(conf / "experiment" / f"{override.removeprefix(EXPERIMENT)}.yaml")
         else:
             words.append(override)
-    return " ".join(words)
+    return " ".join({word.partition("=")[0]: word for word in words}.values())
 
 
 def _spelt_out(file: Path) -> Iterator[str]:
