@@ -53,7 +53,7 @@ class PIControl(Controller):
     ControlVAE (Shao et al. 2020, arXiv 2004.05988, algorithm 1), whose settings for text are the defaults here. Before the
     first KL beta is the minimum; the KL of a step moves the beta of the next one, as in the authors' code for text. The
     algorithm holds the sum while the last beta is out of its range, but has clamped that beta before: its sum winds up. Here
-    the sum's own part, - ki sum e, is kept in [0, maximum - minimum]. ValueError for a negative gain and for minimum above
+    the sum's own part, - ki sum e, is kept in [0, maximum - minimum] at every step. ValueError for a negative gain and for minimum above
     maximum.
     """
 
@@ -129,7 +129,8 @@ class MinimumRate(Controller, Term):
     The minimum desired rate of Pelsmaeker & Aziz 2020 (arXiv 1904.08194): the Lagrangian of min rec + KL subject to
     KL >= target. With KL charged at 1 its weight is 1 - lambda in all. A lambda above 1 would pay for every further
     nat until it has come down again, and where rec falls by less than a nat for each nat of KL the constraint needs
-    none: hence the maximum of 1, which is an autoencoder. A slow mean drives lambda, so that it does not swing.
+    none: hence the maximum of 1, which is an autoencoder; where lambda stands there, the constraint need not hold. A slow
+    mean drives lambda, so that it does not swing.
     """
 
     multiplier: Tensor

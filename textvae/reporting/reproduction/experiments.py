@@ -13,7 +13,7 @@ SHARED = ("setup",)  # groups that the experiments of a corpus have in common
 
 
 def settings_that_ran(conf: Path, overrides: Iterable[str]) -> str:
-    """`experiment=a/b k=v`, the experiment spelt out: its groups, its values, then the other overrides, which take the place of its own.
+    """`experiment=a/b k=v`, the experiment spelt out: its groups, its values, and the other overrides in their place.
 
     ConfigError where `conf` has no such experiment.
     """
