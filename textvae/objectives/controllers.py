@@ -53,7 +53,7 @@ class PIControl(Controller):
     ControlVAE (Shao et al. 2020, arXiv 2004.05988, algorithm 1), whose settings for text are the defaults here. Before the
     first KL beta is the minimum; the KL of a step moves the beta of the next one, as in the authors' code for text. The
     algorithm holds the sum while the last beta is out of its range, but has clamped that beta before: its sum winds up. Here
-    the sum's own part, - ki sum e, is kept in [0, maximum - minimum] at every step. ValueError for a negative gain and for minimum above
+    the sum's own part, - ki sum e, is kept in [0, maximum - minimum]. ValueError for a negative gain and for minimum above
     maximum.
     """
 
