@@ -59,10 +59,12 @@ def start_run(
 ) -> dict[str, Any]:
     """Trains in a new folder; returns what summary.json holds. CheckpointError where run_dir holds a run already."""
     folder = RunFolder(run_dir)
-    if folder.config.exists() or folder.pretraining.exists():
-        raise CheckpointError(
-            f"{folder.path} holds a run already: go on with it by textvae train resume={folder.path}, or name another run_dir"
-        )
+    for held, advice in (
+        (folder.config, f"go on with it by textvae train resume={folder.path}"),
+        (folder.pretraining, f"it has lost its {folder.config.name}, so remove it"),
+    ):
+        if held.exists():
+            raise CheckpointError(f"{folder.path} holds a run already: {advice}, or name another run_dir")
     return _from_the_beginning(config, folder, console, stopping)
 
 

@@ -132,13 +132,9 @@ def found(folder: Path) -> tuple[str, str]:
 
 
 def go_on(folder: Path, config: Config, console: Console, sweep: Sweep) -> None:
-    """Starts the run, or resumes it where it has saved a state."""
-    run = RunFolder(folder)
-    if run.last.exists():
-        resume_run(run.read_config(), folder, console, sweep.stopping)
-        return
-    run.config.unlink(missing_ok=True)  # of a process that was killed before it saved a state
-    start_run(config, folder, console, sweep.stopping)
+    """Starts the run, or goes on with it from the last state that one of its stages has saved."""
+    begun = RunFolder(folder).config.exists()
+    (resume_run if begun else start_run)(config, folder, console, sweep.stopping)
 
 
 def _difference(folder: Path, config: Config) -> str:
