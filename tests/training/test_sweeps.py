@@ -44,7 +44,8 @@ def trains(monkeypatch, error: BaseException | None = None) -> list:
 
 def test_a_job_runs_once(sweep, console, monkeypatch):
     runs = trains(monkeypatch)
-    for fresh in (True, False):
+    for fresh in (True, True, False):  # twice by one command, as where its launcher is started again
+        sweep = sweep if fresh else Sweep.take(sweep.folder, "again")
         sweep.visit(sweep.folder / "a", CONFIG, "unfinished", console)
         assert [outcome[:] for outcome in sweep.outcomes()] == [("a", FINISHED, "", fresh)]
     assert runs == ["a"]
@@ -73,7 +74,7 @@ def test_which_jobs_run(sweep, console, monkeypatch):
             sweep.record(folder, state)
             if state == FINISHED:
                 (folder / "summary.json").write_text("{}")
-    runs = trains(monkeypatch)
+    runs, sweep = trains(monkeypatch), Sweep.take(sweep.folder, "again")
     for folder in sorted(sweep.folder.glob("*-*")):
         sweep.visit(folder, CONFIG, folder.name.split("-")[0], console)
     unfinished = ["unfinished-open", "unfinished-running"]
@@ -114,6 +115,7 @@ def test_a_run_of_another_config_is_neither_skipped_nor_gone_on_with(sweep, cons
     sweep.visit(folder, CONFIG, "all", console)
     (outcome,) = sweep.outcomes()
     assert outcome.state == FAILED and "latent.size=3, this command has latent.size=2" in outcome.reason
+    sweep = Sweep.take(sweep.folder, "again")
     sweep.visit(folder, CONFIG | {"latent": {"size": 3}, "tracker": {"name": "wandb"}}, "all", console)
     assert runs == ["a"]
 
@@ -138,6 +140,16 @@ def test_a_process_that_died_fails_its_job(sweep):
         (FAILED, "signal 9"),
         (FINISHED, ""),
     ]
+
+
+def test_a_job_whose_process_died_is_not_begun_twice_by_one_command(sweep, console, monkeypatch):
+    runs, folder = trains(monkeypatch), sweep.folder / "a"
+    sweep.record(folder, RUNNING)
+    sweep.visit(folder, CONFIG, "all", console)
+    assert sweep.outcomes() == [("a", FAILED, sweeps.DIED, True)] and runs == []
+    another = Sweep.take(sweep.folder, "again")
+    another.visit(folder, CONFIG, "failed", console)
+    assert another.outcomes() == [("a", FINISHED, "", True)] and runs == ["a"]
 
 
 def test_a_damaged_file_is_named(sweep):

@@ -21,6 +21,7 @@ from textvae.training.measurement import Console
 from textvae.training.run import Config, resume_run, start_run
 
 OPEN, RUNNING, FINISHED, FAILED = "open", "running", "finished", "failed"
+DIED = "its process died without a word; out of memory or of time?"
 WHICH = {"unfinished": {OPEN, RUNNING}, "failed": {FAILED}, "all": {OPEN, RUNNING, FAILED}}
 MAY_DIFFER = {"jobs", "metric", "overrides", "resume", "run_dir", "sweep_dir", "tracker"}
 
@@ -82,12 +83,17 @@ class Sweep:
     def visit(self, folder: Path, config: Config, which: str, console: Console) -> None:
         """Runs the job of `folder`, or what is left of it, where its state is one of WHICH[which]; job.json has the outcome.
 
-        Waits while another process has the job. An error is this job's alone.
+        Waits while another process has the job. An error is this job's alone. What this command has done with the job
+        before, as where a launcher lost a process and was started again, it does not do twice.
         """
         with _alone(folder, console):
-            state, reason = found(folder)
             if self.lost():
                 return
+            job = _read(folder / "job.json")
+            if job.get("command") == self.token:
+                self.bury(folder, DIED)
+                return
+            state, reason = found(folder)
             if difference := _difference(folder, config):
                 self.record(folder, FAILED, difference)
             elif state in WHICH[which]:
@@ -116,7 +122,7 @@ class Sweep:
         write_json(folder / "job.json", job | more)
 
     def bury(self, folder: Path, reason: str) -> None:
-        """Records that the process of a job died before it could say what became of it."""
+        """Records that the process of a job died before it could say what became of it, if it did."""
         job = _read(folder / "job.json")
         if job.get("command") == self.token and job["state"] == RUNNING:
             self.record(folder, FAILED, reason, fresh=True)
