@@ -66,6 +66,7 @@ def test_sigterm_saves_and_says_how_to_go_on(whole, tmp_path):
     said = process.stderr.read()
     assert f"textvae train resume={folder}" in said.splitlines()[-1]
     assert "Error executing job" not in said and "Traceback" not in said
+    assert not any("failed" in row for row in metrics(folder))
     assert textvae("train", f"resume={folder}").returncode == 0
     assert same_weights(folder, whole)
     assert summary(folder)["test"] == summary(whole)["test"]

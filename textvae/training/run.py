@@ -214,9 +214,12 @@ def run_name(setting: str, overrides: Sequence[str], longest: int = 120) -> str:
 
 @contextmanager
 def _finishing(tracker: Tracker) -> Iterator[Tracker]:
-    """Ends the tracker's run as finished, or as failed with the reason."""
+    """Ends the tracker's run, as failed with the reason where it did. One that was stopped did not, and may go on."""
     try:
         yield tracker
+    except (Interrupted, KeyboardInterrupt):
+        tracker.finish()
+        raise
     except BaseException as error:
         tracker.finish(failed=True, reason=f"{type(error).__name__}: {error}")
         raise
