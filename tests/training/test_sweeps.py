@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from textvae.errors import CheckpointError, Interrupted, TrainingError
+from textvae.errors import Interrupted, TrainingError
 from textvae.training import sweeps
 from textvae.training.measurement import Console
 from textvae.training.sweeps import FAILED, FINISHED, OPEN, RUNNING, WHICH, Sweep, found
@@ -152,8 +152,35 @@ def test_a_job_whose_process_died_is_not_begun_twice_by_one_command(sweep, conso
     assert another.outcomes() == [("a", FINISHED, "", True)] and runs == ["a"]
 
 
-def test_a_damaged_file_is_named(sweep):
-    sweep.record(sweep.folder / "a", OPEN)
-    (sweep.folder / "a" / "job.json").write_text("{")
-    with pytest.raises(CheckpointError, match=r"job\.json is damaged"):
-        found(sweep.folder / "a")
+@pytest.mark.parametrize("content", ["{", "[]", "\xff"])
+@pytest.mark.parametrize("file", ["job.json", "config.json"])
+def test_a_job_with_a_damaged_file_has_failed(sweep, console, monkeypatch, file, content):
+    runs, damaged = trains(monkeypatch), sweep.folder / "a" / file
+    damaged.parent.mkdir()
+    damaged.write_bytes(content.encode("latin-1"))
+    sweep.visit(damaged.parent, CONFIG, "unfinished", console)
+    (outcome,) = sweep.outcomes()
+    assert outcome.state == FAILED and f"{damaged} is damaged" in outcome.reason and runs == []
+    another = Sweep.take(sweep.folder, "again")
+    if file == "config.json":
+        damaged.unlink()
+    another.visit(damaged.parent, CONFIG, "failed", console)
+    assert another.outcomes() == [("a", FINISHED, "", True)]
+
+
+def test_a_damaged_file_of_a_job_that_is_not_the_commands_stops_nothing(sweep, console, monkeypatch):
+    trains(monkeypatch)
+    (sweep.folder / "b").mkdir()
+    (sweep.folder / "b" / "job.json").write_text("{")
+    sweep.visit(sweep.folder / "a", CONFIG, "unfinished", console)
+    assert [outcome.name for outcome in sweep.outcomes()] == ["a"]
+
+
+def test_a_job_may_go_on_elsewhere(sweep, console, monkeypatch):
+    runs, folder = trains(monkeypatch), sweep.folder / "a"
+    folder.mkdir()
+    here = {"compute": {"device": "cuda", "precision": "auto"}, "train": {"log_every": 5, "max_epochs": 1}}
+    there = {"compute": {"device": "cpu", "precision": "auto", "threads": 2, "normaliser_words": 512}}
+    (folder / "config.json").write_text(json.dumps(CONFIG | here))
+    sweep.visit(folder, CONFIG | there | {"train": {"log_every": 9, "max_epochs": 1}}, "all", console)
+    assert sweep.outcomes() == [("a", FINISHED, "", True)] and runs == ["a"]

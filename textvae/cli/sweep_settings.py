@@ -1,7 +1,6 @@
 """What the command line says of a sweep: whether it is one, its folder, its jobs, and what Hydra is told of them."""
 
 import hashlib
-import re
 import shlex
 from collections.abc import Sequence
 
@@ -12,10 +11,10 @@ from hydra.errors import OverrideParseException
 from textvae.cli import compose
 from textvae.cli.locations import config_directory
 from textvae.errors import ConfigError
-from textvae.training.sweeps import WHICH
+from textvae.training.sweeps import HOW, WHICH, within
 
 MULTIRUN = ("-m", "--multirun")
-HOW = re.compile(r"(jobs|launcher|hydra/launcher|hydra\.launcher\..*)$")  # keys of how, not of what, jobs run
+BY_WHOM = {"launcher", "hydra/launcher", "hydra.launcher", "hydra.sweeper.n_jobs"}
 
 
 def is_sweep(overrides: Sequence[str]) -> bool:
@@ -42,7 +41,7 @@ def with_sweep_folder(overrides: Sequence[str]) -> list[str]:
         return settings
     telling = [value_of(settings, "experiment", ""), value_of(settings, "sweep", "")]
     name = compose.folder_name("-".join(filter(None, telling)) or "train")
-    what = sorted(item for item in settings if not HOW.match(key_of(item)))
+    what = sorted(item for item in settings if not within(key_of(item), HOW | BY_WHOM))
     digest = hashlib.sha256("\n".join(what).encode()).hexdigest()[:8]
     return [*settings, f"sweep_dir=sweeps/{name}-{digest}"]
 
