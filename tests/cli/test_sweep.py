@@ -1,5 +1,16 @@
+"""What a sweep's command means, and what becomes of it where its launcher does not come to an end."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from textvae.cli import sweep as cli
 from textvae.cli.compose import folder_name
-from textvae.cli.sweep import for_hydra, is_sweep, with_sweep_folder
+from textvae.cli.sweep_settings import for_hydra, is_sweep, with_sweep_folder
+from textvae.errors import ConfigError, Interrupted, TextVAEError
+from textvae.training.measurement import Console
+from textvae.training.sweeps import FINISHED, RUNNING, Sweep
 
 
 def folder(*overrides: str) -> str:
@@ -16,7 +27,16 @@ def test_the_same_command_names_the_same_folder():
 def test_how_the_jobs_run_does_not_name_another_folder():
     command = ("-m", "seed=0,1")
     how = ("jobs=failed", "launcher=joblib", "hydra.launcher.n_jobs=4", "hydra/launcher=joblib")
+    how += ("hydra.sweeper.n_jobs=4", "tracker=none", "tracker.mode=online", "+tracker.group=a")
+    how += ("compute.device=cuda", "compute.threads=2", "train.checkpoint_minutes=1", "train.log_every=5")
     assert folder(*command) == folder(*how, *command)
+
+
+@pytest.mark.parametrize(
+    "what", ["compute.precision=float32", "train.max_steps=5", "hydra.sweeper.n_trials=3"]
+)
+def test_what_the_jobs_are_names_another_folder(what):
+    assert folder("-m", "seed=0,1", what) != folder("-m", "seed=0,1")
 
 
 def test_a_ready_sweep_names_its_folder():
@@ -53,3 +73,64 @@ def test_names_of_folders_need_no_quotes_and_stay_short():
     assert folder_name("experiment=ptb/lm") == "experiment-ptb_lm"
     first, second = (folder_name("a.long.key=1," * 40 + end) for end in ("x=1", "x=2"))
     assert len(first) == len(second) == 150 and first != second
+
+
+def sweeps_by(monkeypatch, *starts: Callable[[Sweep], None]) -> None:
+    """Stands for Hydra and its launcher: what happens at each start."""
+    left = list(starts)
+    monkeypatch.setattr(cli.compose, "call", lambda verb, overrides, job: left.pop(0)(job.sweep))
+
+
+def dies(sweep: Sweep) -> None:
+    sweep.record(sweep.folder / "b", FINISHED, fresh=True)
+    sweep.record(sweep.folder / "a", RUNNING)
+    raise RuntimeError("Job 7 has not produced any output\n" + "its log\n" * 1000)
+
+
+def goes_on(sweep: Sweep) -> None:
+    quiet = Console(lambda line: None, lambda what, done, of: None)
+    for name in "ab":
+        sweep.visit(sweep.folder / name, {}, "unfinished", quiet)
+    sweep.record(sweep.folder / "c", FINISHED, fresh=True)
+
+
+def test_a_launcher_that_lost_a_process_goes_on_with_the_other_jobs(tmp_path, monkeypatch, capsys):
+    sweeps_by(monkeypatch, dies, goes_on)
+    with pytest.raises(TextVAEError) as caught:
+        cli.run_sweep(["-m", f"sweep_dir={tmp_path / 'mine'}"])
+    assert str(caught.value).startswith("1 of 3 jobs failed: a: its process died")
+    said = capsys.readouterr().err
+    assert "Job 7 has not produced any output its log" in said and said.count("its log") < 30
+    assert "2 jobs finished (0 of them before), 1 failed" in said
+
+
+def test_a_launcher_that_gets_nowhere_is_given_up(tmp_path, monkeypatch):
+    sweeps_by(monkeypatch, dies, dies)
+    with pytest.raises(
+        TextVAEError, match="the launcher ended with RuntimeError: Job 7 has not produced any output"
+    ):
+        cli.run_sweep(["-m", f"sweep_dir={tmp_path / 'mine'}"])
+    assert not list(tmp_path.glob("mine/c"))
+
+
+@pytest.mark.parametrize("visited", [False, True])
+def test_a_stopped_sweep_is_stopped_whatever_its_launcher_makes_of_it(tmp_path, monkeypatch, visited):
+    def stopped(sweep: Sweep) -> None:
+        if visited:
+            sweep.record(sweep.folder / "a", FINISHED, fresh=True)
+        sweep.stop()
+        raise ValueError("No trials are completed yet.")
+
+    sweeps_by(monkeypatch, stopped)
+    with pytest.raises(Interrupted, match="stopped; go on with: textvae train -m"):
+        cli.run_sweep(["-m", f"sweep_dir={tmp_path / 'mine'}"])
+
+
+def test_a_sweep_that_never_began_leaves_nothing(tmp_path: Path, monkeypatch):
+    def refused(sweep: Sweep) -> None:
+        raise ConfigError("no such thing")
+
+    sweeps_by(monkeypatch, refused)
+    with pytest.raises(ConfigError, match="no such thing"):
+        cli.run_sweep(["-m", f"sweep_dir={tmp_path / 'mine'}"])
+    assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import time
-from itertools import product
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count, product
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,9 @@ from hydra import compose, initialize_config_dir
 from tests.cli.process import SMALL, command, environment, inside, says_one_line, summary, textvae
 from tests.cli.test_train import EPOCHS, metrics, same_weights
 from textvae.cli.locations import config_directory
+from textvae.training.files import load_state
+from textvae.training.sweeps import Sweep
+from textvae.training.trainer import Trainer
 
 CONF = config_directory()
 READY = sorted(path.stem for path in (CONF / "sweep").glob("*.yaml"))
@@ -88,6 +93,28 @@ def test_failed_jobs_are_listed_and_run_again_alone(tmp_path):
     assert done.returncode == 0, done.stderr
     assert states(tmp_path / "mine") == {"data.file-a.txt": "finished", "data.file-b.txt": "finished"}
     assert summary(tmp_path / "mine" / "data.file-a.txt") == first
+
+
+def test_a_job_stopped_in_its_first_stage_goes_on_there(tmp_path, monkeypatch):
+    @contextmanager
+    def after_five_steps(sweep: Sweep) -> Iterator[Callable[[], bool]]:
+        asked = count(1)
+        yield lambda: next(asked) == 5 and (sweep.stop() or True)
+
+    stages = ["-m", *EPOCHS, "experiment=grammar/pretraining", "train.max_epochs=1", "sweep_dir=mine"]
+    with monkeypatch.context() as stopped:
+        stopped.setattr(Sweep, "stopping", after_five_steps)
+        done = inside("train", *stages, cwd=tmp_path)
+    job = tmp_path / "mine" / "run"
+    assert done.returncode == 130 and states(tmp_path / "mine") == {"run": "open"}
+    assert load_state(job / "pretraining" / "last.safetensors")["step"] == 5
+    assert not (job / "last.safetensors").exists()
+    restored, restore = [], Trainer.restore
+    monkeypatch.setattr(Trainer, "restore", lambda self: (restored.append(self.folder.path), restore(self)))
+    done = inside("train", *stages, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in restored] == ["pretraining"]
+    assert summary(job)["train"]["steps"] == summary(job / "pretraining")["train"]["steps"]
 
 
 def test_a_changed_setting_does_not_pass_for_the_finished_one(tmp_path):

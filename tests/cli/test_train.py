@@ -1,5 +1,6 @@
 """textvae train in real processes: a run's folder, exact resumption, signals, errors."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from tests.cli.process import (
     textvae,
     train_small,
 )
+from textvae.training import run
+from textvae.training.locks import only_writer
+from textvae.training.measurement import measure
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +70,29 @@ def test_sigterm_saves_and_says_how_to_go_on(whole, tmp_path):
     said = process.stderr.read()
     assert f"textvae train resume={folder}" in said.splitlines()[-1]
     assert "Error executing job" not in said and "Traceback" not in said
+    assert not any("failed" in row for row in metrics(folder))
     assert textvae("train", f"resume={folder}").returncode == 0
     assert same_weights(folder, whole)
     assert summary(folder)["test"] == summary(whole)["test"]
+
+
+def test_a_run_stopped_in_its_evaluation_is_evaluated_again(tmp_path, monkeypatch):
+    reference, folder = train_small(tmp_path / "whole"), tmp_path / "run"
+
+    def measured(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return measure(*arguments)
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(run, "measure", measured)
+        done = inside("train", *SMALL, f"run_dir={folder}")
+    assert done.returncode == 130 and not (folder / "summary.json").exists()
+    says_one_line(done, "stopped in the evaluation", f"textvae train resume={folder}")
+    with only_writer(folder):
+        says_one_line(inside("train", f"resume={folder}"), "another process is training in", str(folder))
+    assert inside("train", f"resume={folder}").returncode == 0
+    assert summary(folder)["test"] == summary(reference)["test"]
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
 def test_a_finished_run_can_train_on(tmp_path):

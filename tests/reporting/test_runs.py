@@ -50,8 +50,16 @@ def test_a_run_on_its_way(tmp_path):
     with (folder / "metrics.jsonl").open("ab") as file:
         file.write('{"step": 301, "text": "caf\u00e9'.encode()[:-1])  # killed within a character
     (run,) = read_runs([folder])
-    assert run.problem == "unfinished: step 300, running still or killed"
+    assert run.problem == "unfinished: step 300, running still, stopped or killed"
     assert run.curve("valid/kl")[0] == [100, 200, 300]
+
+
+def test_a_job_that_a_sweep_can_go_on_with_has_not_failed(tmp_path):
+    folder = write_run(
+        tmp_path / "run", config(), None, [*rows(), {"step": 310, "failed": "Interrupted: stopped"}]
+    )
+    (folder / "job.json").write_text(json.dumps({"state": "open", "reason": ""}))
+    assert problem(folder) == "unfinished: step 310, running still, stopped or killed"
 
 
 def test_separators_of_lines_within_sentences_are_no_ends_of_rows(tmp_path):

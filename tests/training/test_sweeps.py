@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from textvae.errors import CheckpointError, Interrupted, TrainingError
+from textvae.errors import Interrupted, TrainingError
 from textvae.training import sweeps
 from textvae.training.measurement import Console
 from textvae.training.sweeps import FAILED, FINISHED, OPEN, RUNNING, WHICH, Sweep, found
@@ -44,7 +44,8 @@ def trains(monkeypatch, error: BaseException | None = None) -> list:
 
 def test_a_job_runs_once(sweep, console, monkeypatch):
     runs = trains(monkeypatch)
-    for fresh in (True, False):
+    for fresh in (True, True, False):  # twice by one command, as where its launcher is started again
+        sweep = sweep if fresh else Sweep.take(sweep.folder, "again")
         sweep.visit(sweep.folder / "a", CONFIG, "unfinished", console)
         assert [outcome[:] for outcome in sweep.outcomes()] == [("a", FINISHED, "", fresh)]
     assert runs == ["a"]
@@ -73,7 +74,7 @@ def test_which_jobs_run(sweep, console, monkeypatch):
             sweep.record(folder, state)
             if state == FINISHED:
                 (folder / "summary.json").write_text("{}")
-    runs = trains(monkeypatch)
+    runs, sweep = trains(monkeypatch), Sweep.take(sweep.folder, "again")
     for folder in sorted(sweep.folder.glob("*-*")):
         sweep.visit(folder, CONFIG, folder.name.split("-")[0], console)
     unfinished = ["unfinished-open", "unfinished-running"]
@@ -114,6 +115,7 @@ def test_a_run_of_another_config_is_neither_skipped_nor_gone_on_with(sweep, cons
     sweep.visit(folder, CONFIG, "all", console)
     (outcome,) = sweep.outcomes()
     assert outcome.state == FAILED and "latent.size=3, this command has latent.size=2" in outcome.reason
+    sweep = Sweep.take(sweep.folder, "again")
     sweep.visit(folder, CONFIG | {"latent": {"size": 3}, "tracker": {"name": "wandb"}}, "all", console)
     assert runs == ["a"]
 
@@ -140,8 +142,45 @@ def test_a_process_that_died_fails_its_job(sweep):
     ]
 
 
-def test_a_damaged_file_is_named(sweep):
-    sweep.record(sweep.folder / "a", OPEN)
-    (sweep.folder / "a" / "job.json").write_text("{")
-    with pytest.raises(CheckpointError, match=r"job\.json is damaged"):
-        found(sweep.folder / "a")
+def test_a_job_whose_process_died_is_not_begun_twice_by_one_command(sweep, console, monkeypatch):
+    runs, folder = trains(monkeypatch), sweep.folder / "a"
+    sweep.record(folder, RUNNING)
+    sweep.visit(folder, CONFIG, "all", console)
+    assert sweep.outcomes() == [("a", FAILED, sweeps.DIED, True)] and runs == []
+    another = Sweep.take(sweep.folder, "again")
+    another.visit(folder, CONFIG, "failed", console)
+    assert another.outcomes() == [("a", FINISHED, "", True)] and runs == ["a"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "\xff"])
+@pytest.mark.parametrize("file", ["job.json", "config.json"])
+def test_a_job_with_a_damaged_file_has_failed(sweep, console, monkeypatch, file, content):
+    runs, damaged = trains(monkeypatch), sweep.folder / "a" / file
+    damaged.parent.mkdir()
+    damaged.write_bytes(content.encode("latin-1"))
+    sweep.visit(damaged.parent, CONFIG, "unfinished", console)
+    (outcome,) = sweep.outcomes()
+    assert outcome.state == FAILED and f"{damaged} is damaged" in outcome.reason and runs == []
+    another = Sweep.take(sweep.folder, "again")
+    if file == "config.json":
+        damaged.unlink()
+    another.visit(damaged.parent, CONFIG, "failed", console)
+    assert another.outcomes() == [("a", FINISHED, "", True)]
+
+
+def test_a_damaged_file_of_a_job_that_is_not_the_commands_stops_nothing(sweep, console, monkeypatch):
+    trains(monkeypatch)
+    (sweep.folder / "b").mkdir()
+    (sweep.folder / "b" / "job.json").write_text("{")
+    sweep.visit(sweep.folder / "a", CONFIG, "unfinished", console)
+    assert [outcome.name for outcome in sweep.outcomes()] == ["a"]
+
+
+def test_a_job_may_go_on_elsewhere(sweep, console, monkeypatch):
+    runs, folder = trains(monkeypatch), sweep.folder / "a"
+    folder.mkdir()
+    here = {"compute": {"device": "cuda", "precision": "auto"}, "train": {"log_every": 5, "max_epochs": 1}}
+    there = {"compute": {"device": "cpu", "precision": "auto", "threads": 2, "normaliser_words": 512}}
+    (folder / "config.json").write_text(json.dumps(CONFIG | here))
+    sweep.visit(folder, CONFIG | there | {"train": {"log_every": 9, "max_epochs": 1}}, "all", console)
+    assert sweep.outcomes() == [("a", FINISHED, "", True)] and runs == ["a"]

@@ -1,11 +1,9 @@
 """textvae train -m: a sweep, which the same command takes up again where it was stopped."""
 
-import hashlib
 import json
 import os
 import platform
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -17,26 +15,18 @@ from types import FrameType
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.errors import OverrideParseException
 from omegaconf import DictConfig
 
 from textvae.cli import compose
-from textvae.cli.locations import config_directory
 from textvae.cli.progress import console, say
+from textvae.cli.sweep_settings import command, for_hydra, key_of, value_of, which_jobs, with_sweep_folder
 from textvae.errors import ConfigError, Interrupted, TextVAEError
 from textvae.reporting.runs import read_run
-from textvae.training.sweeps import FAILED, FINISHED, OPEN, RUNNING, WHICH, Outcome, Sweep
+from textvae.training.sweeps import FAILED, FINISHED, OPEN, RUNNING, Outcome, Sweep
 
-MULTIRUN = ("-m", "--multirun")
-HOW = re.compile(r"(jobs|launcher|hydra/launcher|hydra\.launcher\..*)$")  # keys of how, not of what, jobs run
-
-
-def is_sweep(overrides: Sequence[str]) -> bool:
-    """Whether Hydra is to run several jobs, and not to print help or a config."""
-    flags = {item for item in overrides if item.startswith("-")}
-    return flags <= set(MULTIRUN) and bool(flags or any(_key(item) == "sweep" for item in overrides))
+DEAD = (
+    RuntimeError  # what submitit and joblib raise, each by classes of its own, where a process of theirs died
+)
 
 
 def run_sweep(overrides: Sequence[str]) -> None:
@@ -45,68 +35,38 @@ def run_sweep(overrides: Sequence[str]) -> None:
     Raises ConfigError before the first job, Interrupted where a signal stopped the sweep, TextVAEError where jobs failed.
     """
     settings = with_sweep_folder(overrides)
-    which = _checked(settings)
-    folder = Path(_value(settings, "sweep_dir", ""))
+    which = which_jobs(settings)
+    folder = Path(value_of(settings, "sweep_dir", ""))
     new, sweep = not folder.exists(), Sweep.take(folder, command(overrides))
-    trouble = ""
     with _signals_stop(sweep):
-        try:
-            compose.call("train", for_hydra(settings), Job(sweep, which))
-        except Exception as error:
-            if not sweep.outcomes():
-                _discard(folder, new)
-                raise _with_hint(error) from error
-            trouble = f"the launcher ended with {type(error).__name__}: {error}"
-            sweep.stop()  # jobs in other processes may have outlived it
-        stopped = sweep.lost() and not trouble
+        error = launch(for_hydra(settings), Job(sweep, which))
+        stopped = sweep.lost()
+    trouble = f"the launcher ended with {_named(error)}" if error and not stopped else ""
+    if error and trouble and not sweep.outcomes():
+        _discard(folder, new)
+        raise _with_hint(error) from error
+    if trouble:
+        sweep.stop()  # jobs in other processes may have outlived it
     conclude(sweep, overrides, stopped, trouble)
 
 
-def with_sweep_folder(overrides: Sequence[str]) -> list[str]:
-    """A sweep's jobs all lie in one folder, which the same command names the same way again, and without flags."""
-    settings = [item for item in overrides if item not in MULTIRUN]
-    if any(_key(item) == "sweep_dir" for item in settings):
-        return settings
-    telling = [_value(settings, "experiment", ""), _value(settings, "sweep", "")]
-    name = compose.folder_name("-".join(filter(None, telling)) or "train")
-    what = sorted(item for item in settings if not HOW.match(_key(item)))
-    digest = hashlib.sha256("\n".join(what).encode()).hexdigest()[:8]
-    return [*settings, f"sweep_dir=sweeps/{name}-{digest}"]
+def launch(settings: Sequence[str], job: "Job") -> Exception | None:
+    """Lets Hydra's launcher run all jobs; returns what ended it before it had.
 
-
-def for_hydra(settings: Sequence[str]) -> list[str]:
-    """The same jobs, each named by what differs between them, and composed only once all is known.
-
-    Hydra first composes a config without what is swept. Where a section is, as in `experiment=a,b data.train=100`, that
-    config may lack the keys of others: as choices among one value they wait for the jobs.
+    Where one of its processes died it is started again for the other jobs, as long as each start settles some. Those
+    that are running still are waited for.
     """
-    try:
-        parsed = [OverridesParser.create().parse_override(item) for item in settings]
-    except OverrideParseException:
-        return ["-m", *settings]  # Hydra says what is wrong with it
-    late = any(item.is_sweep_override() and _is_section(item.key_or_group) for item in parsed)
-    shared = ["sweep", *(item.key_or_group for item in parsed if not item.is_sweep_override())]
-    apart = ",".join(f"'{key}'" for key in shared)
-    return [
-        "-m",
-        *(_one_choice(item) if late and _is_value(item) else str(item.input_line) for item in parsed),
-        f"hydra.job.config.override_dirname.exclude_keys=[{apart}]",
-    ]
-
-
-def _is_section(key: str) -> bool:
-    return (config_directory() / key).is_dir()
-
-
-def _is_value(override: Override) -> bool:
-    """Whether it sets a single value within a section that a job may choose."""
-    special = override.is_sweep_override() or override.is_delete() or override.is_hydra_override()
-    return "." in override.key_or_group and not special
-
-
-def _one_choice(override: Override) -> str:
-    key, _, value = str(override.input_line).partition("=")
-    return f"{key}=choice({value})"
+    settled = -1
+    while True:
+        try:
+            compose.call("train", settings, job)
+            return None
+        except Exception as error:
+            now = sum(outcome.state in (FINISHED, FAILED) for outcome in job.sweep.outcomes())
+            if job.sweep.lost() or not isinstance(error, DEAD) or now == settled:
+                return error
+            settled = now
+            say(f"a process of the launcher died, the other jobs go on: {_named(error)}")
 
 
 class Job:
@@ -165,7 +125,7 @@ def score(folder: Path, metric: str) -> float | None:
 def conclude(sweep: Sweep, overrides: Sequence[str], stopped: bool, trouble: str) -> None:
     """The jobs by state, each failure with its reason, and how to go on."""
     jobs = sweep.outcomes()
-    again = command([item for item in overrides if _key(item) != "jobs"])
+    again = command([item for item in overrides if key_of(item) != "jobs"])
     of = {state: [job for job in jobs if job.state == state] for state in (FINISHED, FAILED, OPEN, RUNNING)}
     before = sum(not job.fresh for job in of[FINISHED])
     say(
@@ -191,10 +151,6 @@ def _failures(failed: Sequence[Outcome], jobs: int) -> str:
     return f"{len(failed)} of {jobs} jobs failed: {reasons}"
 
 
-def command(overrides: Sequence[str]) -> str:
-    return f"textvae train {shlex.join(overrides)}"
-
-
 @contextmanager
 def _signals_stop(sweep: Sweep) -> Iterator[None]:
     """Ctrl-C and SIGTERM stop all jobs at their next step; the second one ends this process at once."""
@@ -213,17 +169,6 @@ def _signals_stop(sweep: Sweep) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _checked(settings: Sequence[str]) -> str:
-    """Which jobs to run. ConfigError for settings that only a single run has."""
-    for key, instead in (("run_dir", "sweep_dir"), ("resume", "the same command again")):
-        if any(_key(item) == key for item in settings):
-            raise ConfigError(f"{key} is for a single run; a sweep has {instead}")
-    which = _value(settings, "jobs", "unfinished")
-    if which not in WHICH:
-        raise ConfigError(f"jobs is {which!r}, must be one of {', '.join(WHICH)}")
-    return which
-
-
 def _discard(folder: Path, new: bool) -> None:
     """Leaves nothing of a sweep that never began."""
     if new and not any(path.is_dir() for path in folder.iterdir()):
@@ -234,17 +179,14 @@ def _with_hint(error: Exception) -> Exception:
     missing = re.search(r"hydra/(?:launcher|sweeper)/(joblib|optuna|submitit)", str(error))
     if isinstance(error, ConfigError) and missing:
         return ConfigError(f"{error}; is it installed? pip install 'textvae[{missing[1]}]'")
-    return error
+    return TextVAEError(f"the launcher ended with {_named(error)}") if isinstance(error, DEAD) else error
+
+
+def _named(error: BaseException | None, longest: int = 200) -> str:
+    """The error's class and the beginning of what it says: launchers append the whole log of a process."""
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said[:longest]}{'...' if len(said) > longest else ''}"
 
 
 def _process() -> tuple[str, int]:
     return platform.node(), os.getpid()
-
-
-def _key(override: str) -> str:
-    return override.lstrip("+").partition("=")[0]
-
-
-def _value(overrides: Sequence[str], key: str, default: str) -> str:
-    values = [item.partition("=")[2] for item in overrides if _key(item) == key]
-    return values[-1] if values else default

@@ -11,7 +11,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from textvae.cli import compose
 from textvae.cli.progress import console
-from textvae.cli.sweep import is_sweep, run_sweep
+from textvae.cli.sweep import run_sweep
+from textvae.cli.sweep_settings import is_sweep
 from textvae.errors import ConfigError
 from textvae.training.checkpoint import RunFolder
 from textvae.training.run import resume_run, start_run

@@ -83,10 +83,10 @@ def _problem(
         return None if config else f"damaged: it holds no {CONFIG}"
     if job.get("state") == "failed":
         return f"failed: {' '.join(str(job.get('reason')).split())}"
-    if "failed" in last:
+    if "failed" in last and job.get("state") != "open":  # where a stop was its end, the job goes on
         return f"failed at step {last['step']}: {' '.join(str(last['failed']).split())}"
     if rows:
-        return f"unfinished: step {last['step']}, running still or killed"
+        return f"unfinished: step {last['step']}, running still, stopped or killed"
     return (
         "unfinished: nothing logged yet"
         if config

@@ -1,10 +1,14 @@
-"""Ctrl-C and SIGTERM as a wish that the training loop reads between two steps."""
+"""Ctrl-C and SIGTERM as a wish that is read between two steps of training, or of what takes long after it."""
 
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from textvae.errors import Interrupted
+
+Progress = Callable[[str, int, int], None]  # what, done, of
 
 
 @contextmanager
@@ -27,3 +31,14 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def heeding(progress: Progress, stop_requested: Callable[[], bool], message: str) -> Progress:
+    """The progress of work that has no state to save: Interrupted(message) at its next report once a stop is requested."""
+
+    def report(what: str, done: int, of: int) -> None:
+        progress(what, done, of)
+        if stop_requested():
+            raise Interrupted(message)
+
+    return report

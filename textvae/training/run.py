@@ -23,7 +23,8 @@ from textvae.training.descent import Descent
 from textvae.training.environment import environment
 from textvae.training.files import write_json
 from textvae.training.inheritance import InitFrom, Source
-from textvae.training.interruption import stop_signals
+from textvae.training.interruption import heeding, stop_signals
+from textvae.training.locks import only_writer
 from textvae.training.measurement import (
     Console,
     Evaluation,
@@ -59,23 +60,36 @@ def start_run(
 ) -> dict[str, Any]:
     """Trains in a new folder; returns what summary.json holds. CheckpointError where run_dir holds a run already."""
     folder = RunFolder(run_dir)
-    if folder.config.exists() or folder.pretraining.exists():
-        raise CheckpointError(
-            f"{folder.path} holds a run already: go on with it by textvae train resume={folder.path}, or name another run_dir"
-        )
-    return _from_the_beginning(config, folder, console, stopping)
+    with only_writer(folder.path):
+        _refuse_what_is_there(folder)
+        return _from_the_beginning(config, folder, console, stopping)
 
 
 def resume_run(
     config: Config, run_dir: str | Path, console: Console, stopping: Stopping = stop_signals
 ) -> dict[str, Any]:
-    """Goes on with the run in `run_dir` exactly where its last saved state was, or with its beginning where none was."""
+    """Goes on with the run in `run_dir` exactly where its last saved state was, or with its beginning where none was.
+
+    CheckpointError where another process trains in it.
+    """
     folder = RunFolder(run_dir)
-    if folder.last.exists():
-        return _run(config, folder, console, stopping, None)
-    if folder.final.exists():
-        raise CheckpointError(f"{folder.path} has saved no training state ({folder.last.name}) to go on from")
-    return _from_the_beginning(config, folder, console, stopping)
+    with only_writer(folder.path):
+        if folder.last.exists():
+            return _run(config, folder, console, stopping, None)
+        if folder.final.exists():
+            raise CheckpointError(
+                f"{folder.path} has saved no training state ({folder.last.name}) to go on from"
+            )
+        return _from_the_beginning(config, folder, console, stopping)
+
+
+def _refuse_what_is_there(folder: RunFolder) -> None:
+    for held, advice in (
+        (folder.config, f"go on with it by textvae train resume={folder.path}"),
+        (folder.pretraining, f"it has lost its {folder.config.name}, so remove it"),
+    ):
+        if held.exists():
+            raise CheckpointError(f"{folder.path} holds a run already: {advice}, or name another run_dir")
 
 
 def _from_the_beginning(
@@ -123,8 +137,10 @@ def _run(
             folder.create(config, work.vae.tokenizer, work.vae.labels)
         work.trainer.fit()
         summary = {"name": config["name"], "seed": config["seed"], "train": work.trainer.facts()}
+        stopped = f"stopped in the evaluation; go on with: textvae train resume={folder.path}"
+        progress = heeding(console.progress, stop_requested, stopped)
         summary["test"] = measure(
-            work.vae.model, work.test.in_order(), work.evaluation, config["seed"], console.progress
+            work.vae.model, work.test.in_order(), work.evaluation, config["seed"], progress
         )
         summary["corpus"] = dict(work.evaluation.facts)
         summary["environment"] = environment(work.trainer.device)
@@ -212,9 +228,12 @@ def run_name(setting: str, overrides: Sequence[str], longest: int = 120) -> str:
 
 @contextmanager
 def _finishing(tracker: Tracker) -> Iterator[Tracker]:
-    """Ends the tracker's run as finished, or as failed with the reason."""
+    """Ends the tracker's run, as failed with the reason where it did. One that was stopped did not, and may go on."""
     try:
         yield tracker
+    except (Interrupted, KeyboardInterrupt):
+        tracker.finish()
+        raise
     except BaseException as error:
         tracker.finish(failed=True, reason=f"{type(error).__name__}: {error}")
         raise

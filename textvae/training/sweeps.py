@@ -9,8 +9,8 @@ import json
 import secrets
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +21,18 @@ from textvae.training.measurement import Console
 from textvae.training.run import Config, resume_run, start_run
 
 OPEN, RUNNING, FINISHED, FAILED = "open", "running", "finished", "failed"
+DIED = "its process died without a word; out of memory or of time?"
 WHICH = {"unfinished": {OPEN, RUNNING}, "failed": {FAILED}, "all": {OPEN, RUNNING, FAILED}}
-MAY_DIFFER = {"jobs", "metric", "overrides", "resume", "run_dir", "sweep_dir", "tracker"}
+HOW = {  # sections and settings of how jobs run and what they tell, not of what they are
+    "jobs",
+    "tracker",
+    "compute.device",
+    "compute.threads",
+    "compute.normaliser_words",
+    "train.log_every",
+    "train.checkpoint_minutes",
+}
+MAY_DIFFER = HOW | {"metric", "overrides", "resume", "run_dir", "sweep_dir"}
 
 
 class Outcome(NamedTuple):
@@ -72,29 +82,45 @@ class Sweep:
 
     def outcomes(self) -> list[Outcome]:
         """Of the jobs that this command has seen, by name."""
-        found = [(path.parent.name, _read(path)) for path in sorted(self.folder.glob("*/job.json"))]
+        jobs = []
+        for path in sorted(self.folder.glob("*/job.json")):
+            with suppress(CheckpointError):  # this command has replaced what was damaged of its own jobs
+                jobs.append((path.parent.name, _read(path)))
         return [
             Outcome(name, job["state"], job["reason"], job["fresh"])
-            for name, job in found
+            for name, job in jobs
             if job.get("command") == self.token
         ]
 
     def visit(self, folder: Path, config: Config, which: str, console: Console) -> None:
         """Runs the job of `folder`, or what is left of it, where its state is one of WHICH[which]; job.json has the outcome.
 
-        Waits while another process has the job. An error is this job's alone.
+        Waits while another process has the job. An error is this job's alone. What this command has done with the job
+        before, as where a launcher lost a process and was started again, it does not do twice.
         """
         with _alone(folder, console):
-            state, reason = found(folder)
             if self.lost():
                 return
-            if difference := _difference(folder, config):
-                self.record(folder, FAILED, difference)
-            elif state in WHICH[which]:
-                self._run(folder, config, console)
-            else:
-                console.say(f"{folder.name} has {state} before")
-                self.record(folder, state, reason)
+            try:
+                self._visit(folder, config, which, console)
+            except (
+                CheckpointError
+            ) as error:  # a damaged file: that of job.json is replaced, so that jobs=failed runs the job
+                self.record(folder, FAILED, str(error), fresh=True)
+
+    def _visit(self, folder: Path, config: Config, which: str, console: Console) -> None:
+        job = _read(folder / "job.json")
+        if job.get("command") == self.token:
+            self.bury(folder, DIED)
+            return
+        state, reason = found(folder)
+        if difference := _difference(folder, config):
+            self.record(folder, FAILED, difference)
+        elif state in WHICH[which]:
+            self._run(folder, config, console)
+        else:
+            console.say(f"{folder.name} has {state} before")
+            self.record(folder, state, reason)
 
     def _run(self, folder: Path, config: Config, console: Console) -> None:
         self.record(folder, RUNNING)
@@ -116,7 +142,7 @@ class Sweep:
         write_json(folder / "job.json", job | more)
 
     def bury(self, folder: Path, reason: str) -> None:
-        """Records that the process of a job died before it could say what became of it."""
+        """Records that the process of a job died before it could say what became of it, if it did."""
         job = _read(folder / "job.json")
         if job.get("command") == self.token and job["state"] == RUNNING:
             self.record(folder, FAILED, reason, fresh=True)
@@ -132,22 +158,27 @@ def found(folder: Path) -> tuple[str, str]:
 
 
 def go_on(folder: Path, config: Config, console: Console, sweep: Sweep) -> None:
-    """Starts the run, or resumes it where it has saved a state."""
-    run = RunFolder(folder)
-    if run.last.exists():
-        resume_run(run.read_config(), folder, console, sweep.stopping)
-        return
-    run.config.unlink(missing_ok=True)  # of a process that was killed before it saved a state
-    start_run(config, folder, console, sweep.stopping)
+    """Starts the run, or goes on with it from the last state that one of its stages has saved."""
+    begun = RunFolder(folder).config.exists()
+    (resume_run if begun else start_run)(config, folder, console, sweep.stopping)
+
+
+def within(key: str, sections: Collection[str]) -> bool:
+    """Whether `a.b.c` or one of a.b and a, in which it lies, is among the sections."""
+    parts = key.split(".")
+    return any(".".join(parts[:depth]) in sections for depth in range(1, len(parts) + 1))
 
 
 def _difference(folder: Path, config: Config) -> str:
     """Where the run in the folder was made by another config than the command's: after a change of a yaml file, say."""
     if not RunFolder(folder).config.exists():
         return ""
-    saved, wanted = _flat(RunFolder(folder).read_config()), _flat(json.loads(json.dumps(config)))
+    try:
+        saved, wanted = _flat(RunFolder(folder).read_config()), _flat(json.loads(json.dumps(config)))
+    except CheckpointError as error:
+        return f"{error}; remove {folder} to begin the job anew"
     for key in sorted(saved.keys() | wanted.keys()):
-        if key.split(".")[0] not in MAY_DIFFER and saved.get(key) != wanted.get(key):
+        if not within(key, MAY_DIFFER) and saved.get(key) != wanted.get(key):
             return (
                 f"{folder} holds a run with {key}={saved.get(key)}, this command has {key}={wanted.get(key)}: "
                 "remove that folder or name another sweep_dir"
@@ -168,11 +199,14 @@ def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     """{} where there is no such file."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} is damaged: it holds no mapping")
+    return content
 
 
 @contextmanager

@@ -1,0 +1,97 @@
+"""What the command line says of a sweep: whether it is one, its folder, its jobs, and what Hydra is told of them."""
+
+import hashlib
+import shlex
+from collections.abc import Sequence
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import OverrideParseException
+
+from textvae.cli import compose
+from textvae.cli.locations import config_directory
+from textvae.errors import ConfigError
+from textvae.training.sweeps import HOW, WHICH, within
+
+MULTIRUN = ("-m", "--multirun")
+BY_WHOM = {"launcher", "hydra/launcher", "hydra.launcher", "hydra.sweeper.n_jobs"}
+
+
+def is_sweep(overrides: Sequence[str]) -> bool:
+    """Whether Hydra is to run several jobs, and not to print help or a config."""
+    flags = {item for item in overrides if item.startswith("-")}
+    return flags <= set(MULTIRUN) and bool(flags or any(key_of(item) == "sweep" for item in overrides))
+
+
+def which_jobs(settings: Sequence[str]) -> str:
+    """Which jobs to run. ConfigError for settings that only a single run has."""
+    for key, instead in (("run_dir", "sweep_dir"), ("resume", "the same command again")):
+        if any(key_of(item) == key for item in settings):
+            raise ConfigError(f"{key} is for a single run; a sweep has {instead}")
+    which = value_of(settings, "jobs", "unfinished")
+    if which not in WHICH:
+        raise ConfigError(f"jobs is {which!r}, must be one of {', '.join(WHICH)}")
+    return which
+
+
+def with_sweep_folder(overrides: Sequence[str]) -> list[str]:
+    """A sweep's jobs all lie in one folder, which the same command names the same way again, and without flags."""
+    settings = [item for item in overrides if item not in MULTIRUN]
+    if any(key_of(item) == "sweep_dir" for item in settings):
+        return settings
+    telling = [value_of(settings, "experiment", ""), value_of(settings, "sweep", "")]
+    name = compose.folder_name("-".join(filter(None, telling)) or "train")
+    what = sorted(item for item in settings if not within(key_of(item), HOW | BY_WHOM))
+    digest = hashlib.sha256("\n".join(what).encode()).hexdigest()[:8]
+    return [*settings, f"sweep_dir=sweeps/{name}-{digest}"]
+
+
+def for_hydra(settings: Sequence[str]) -> list[str]:
+    """The same jobs, each named by what differs between them, and composed only once all is known.
+
+    Hydra first composes a config without what is swept. Where a section is, as in `experiment=a,b data.train=100`, that
+    config may lack the keys of others: as choices among one value they wait for the jobs.
+    """
+    try:
+        parsed = [OverridesParser.create().parse_override(item) for item in settings]
+    except OverrideParseException:
+        return ["-m", *settings]  # Hydra says what is wrong with it
+    late = any(item.is_sweep_override() and _is_section(item.key_or_group) for item in parsed)
+    shared = ["sweep", *(item.key_or_group for item in parsed if not item.is_sweep_override())]
+    apart = ",".join(f"'{key}'" for key in shared)
+    return [
+        "-m",
+        *(_one_choice(item) if late and _is_value(item) else str(item.input_line) for item in parsed),
+        f"hydra.job.config.override_dirname.exclude_keys=[{apart}]",
+    ]
+
+
+def _is_section(key: str) -> bool:
+    return (config_directory() / key).is_dir()
+
+
+def _is_value(override: Override) -> bool:
+    """Whether it sets a single value within a section that a job may choose."""
+    special = override.is_sweep_override() or override.is_delete() or override.is_hydra_override()
+    return "." in override.key_or_group and not special
+
+
+def _one_choice(override: Override) -> str:
+    key, _, value = str(override.input_line).partition("=")
+    return f"{key}=choice({value})"
+
+
+def command(overrides: Sequence[str]) -> str:
+    """The command line, to be typed again."""
+    return f"textvae train {shlex.join(overrides)}"
+
+
+def key_of(override: str) -> str:
+    """`a.b` of `+a.b=c`."""
+    return override.lstrip("+").partition("=")[0]
+
+
+def value_of(overrides: Sequence[str], key: str, default: str) -> str:
+    """What the last override of `key` sets it to."""
+    values = [item.partition("=")[2] for item in overrides if key_of(item) == key]
+    return values[-1] if values else default
