@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from textvae.errors import ConfigError, TextVAEError
+from textvae.reporting.reproduction.limits import ended, first_limits, shares_limit
 from textvae.reporting.reproduction.tables import LIMIT, Row, Table, settings_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,15 +52,17 @@ def arguments(table: Table, job: Job, epochs: int | None, device: str | None) ->
     """What to tell textvae train; None where the run is finished. ConfigError where other settings ran there."""
     wanted = table.overrides_of(job.row, epochs)
     limit = [word for word in wanted if word.startswith(LIMIT)]
+    asked = max((int(word.removeprefix(LIMIT)) for word in limit), default=0)
     if (job.folder / "config.json").is_file():
         config = job.read("config.json")
         if settings_of(config.get("overrides", [])) != settings_of(wanted):
             raise ConfigError(
                 f"{job.folder} holds a run of other settings: move it away, or name another --folder"
             )
-        if job.finished and not _goes_further(job, config, limit):
+        if job.finished and not _goes_further(job, config, asked):
             return None
         if any(job.folder.rglob("*.safetensors")):
+            _refuse_short_first_stage(job, config, asked)
             return [f"resume={job.folder}", *limit]
         shutil.rmtree(
             job.folder
@@ -68,10 +71,23 @@ def arguments(table: Table, job: Job, epochs: int | None, device: str | None) ->
     return [*wanted, f"seed={job.seed}", *place]
 
 
-def _goes_further(job: Job, config: dict[str, Any], limit: Sequence[str]) -> bool:
+def _goes_further(job: Job, config: dict[str, Any], asked: int) -> bool:
     """Whether a limit of epochs ended a finished run below the one that is asked for now."""
-    asked = max((int(word.removeprefix(LIMIT)) for word in limit), default=0)
-    return config["train"]["max_epochs"] <= job.read("summary.json")["train"]["epochs"] < asked
+    train = job.read("summary.json")["train"]
+    return ended(config["train"], train) == "epochs" and train["epochs"] < asked
+
+
+def _refuse_short_first_stage(job: Job, config: dict[str, Any], asked: int) -> None:
+    """ConfigError where more epochs would reach the second stage alone, a limit having cut the first one short."""
+    limits, summary = first_limits(config), job.folder / "pretraining" / "summary.json"
+    if not shares_limit(config) or asked <= limits["max_epochs"]:
+        return
+    if summary.is_file() and ended(limits, job.read("pretraining/summary.json")["train"]) == "plateaus":
+        return
+    raise ConfigError(
+        f"{job.folder} has a first stage of {limits['max_epochs']} epochs, {asked} are asked for, and only the second "
+        "stage can go further: move it away to train both anew"
+    )
 
 
 class Runner:

@@ -80,3 +80,10 @@ def test_settings_are_spelt_out_where_the_table_asks_for_it() -> None:
     assert "## Settings" not in page(Results(table(rows), []))
     text = page(Results(replace(table(rows), spell_out=True), []))
     assert "- plain: nothing\n- cure: `rate=hinge rate.delta=4.0`" in text
+
+
+def test_a_first_stage_is_told_with_its_epochs() -> None:
+    cut = {"epochs": 100, "first_stage_epochs": 2, "published_epochs": 100, "cut_short": True}
+    text = page(results(record("cure", **cut)))
+    assert line(text, "cure")[2] == "first stage 2, then 100 of 100, cut short"
+    assert "seed=0`: first stage 2, then 100 epochs in 5 s" in text

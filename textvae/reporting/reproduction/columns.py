@@ -61,10 +61,12 @@ def _seeds(results: Results, row: Row) -> str:
 
 
 def _epochs(results: Results, row: Row) -> str:
-    """Epochs of each seed, and of how many published ones where a run was cut short."""
+    """Epochs of each seed, and of how many published ones, and after which first stage, where a run was cut short."""
     cells = []
     for record in results.of(row.name):
         text = str(record["epochs"]) if record["epochs"] else f"{record['steps']} steps"
+        if record["cut_short"] and "first_stage_epochs" in record:
+            text = f"first stage {record['first_stage_epochs']}, then {text}"
         of = f" of {record['published_epochs']}" if record["published_epochs"] else ""
         cells.append(f"{text}{of}, cut short" if record["cut_short"] else text)
     return "; ".join(dict.fromkeys(cells))

@@ -99,7 +99,8 @@ def _line(row: Row, record: Record) -> str:
     weighted = f"; NLL (IW) from {record['iw_samples']} samples" if record.get("iw_samples") else ""
     some = record.get("iw_sentences")
     part = f" of {some} sentences" if weighted and some != record.get("sentences") else ""
+    first = f"first stage {record['first_stage_epochs']}, then " if "first_stage_epochs" in record else ""
     return (
-        f"- {row.name}: `{record['command']}`: {record['epochs']} epochs in {record['wall_s']:.0f} s, {record['date']}, commit "
+        f"- {row.name}: `{record['command']}`: {first}{record['epochs']} epochs in {record['wall_s']:.0f} s, {record['date']}, commit "
         f"{record['commit'] or 'unknown'}, {record['threads']} threads, {record['machine']}{weighted}{part}"
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from textvae.reporting.reproduction.limits import cut_short, ended
 from textvae.reporting.reproduction.tables import LIMIT, PLACES, Row, Table
 
 Record = dict[str, Any]
@@ -23,7 +24,6 @@ def record_of(
     """
     train, made, corpus = summary["train"], summary.get("environment", {}), summary.get("corpus", {})
     limit = max(config["train"]["max_epochs"], train["epochs"])
-    ended = _ended(config, train)
     published = table.epochs_of(row)
     return {
         "row": row.name,
@@ -34,8 +34,8 @@ def record_of(
         "steps": train["steps"],
         "max_epochs": limit,
         "published_epochs": published,
-        "ended": ended,
-        "cut_short": ended != "plateaus" and _below(table, row, config, train),
+        "ended": ended(config["train"], train),
+        "cut_short": cut_short(table, row, config, train, first["train"] if first else None),
         "wall_s": train["wall_s"] + (first["train"]["wall_s"] if first else 0.0),
         **({"first_stage_epochs": first["train"]["epochs"]} if first else {}),
         "command": command(config.get("overrides", []), summary["seed"], train["epochs"]),
@@ -107,21 +107,3 @@ def spread(values: Iterable[Any]) -> Spread | None:
 
 def _flat(value: Any) -> bool:
     return value is None or isinstance(value, int | float | str)
-
-
-def _ended(config: Mapping[str, Any], train: Mapping[str, Any]) -> str:
-    """What ended a finished run: only the last plateau ends one before its limits."""
-    limits = config["train"]
-    if limits.get("max_steps") is not None and train["steps"] >= limits["max_steps"]:
-        return "steps"
-    return "epochs" if train["epochs"] >= limits["max_epochs"] else "plateaus"
-
-
-def _below(table: Table, row: Row, config: Mapping[str, Any], train: Mapping[str, Any]) -> bool:
-    """Whether a limit that the row does not ask for has cut a run."""
-    published = table.epochs_of(row)
-    if published is not None:
-        return bool(train["epochs"] < published)
-    asked = {word for word in row.overrides if word.startswith("train.max_")}
-    given = {word for word in config.get("overrides", []) if word.startswith("train.max_")}
-    return bool(given - asked)
