@@ -29,7 +29,7 @@ from textvae.errors import ConfigError, TextVAEError  # noqa: E402
 from textvae.reporting.reproduction.experiments import settings_that_ran  # noqa: E402
 from textvae.reporting.reproduction.grammaticality import sample_figures  # noqa: E402
 from textvae.reporting.reproduction.page import page  # noqa: E402
-from textvae.reporting.reproduction.records import Record, Results, merged, record_of, same_run  # noqa: E402
+from textvae.reporting.reproduction.records import Record, Results, beaten, merged, record_of, same_run  # noqa: E402
 from textvae.reporting.reproduction.tables import Table, settings_of, table_of  # noqa: E402
 from textvae.training.files import write_json  # noqa: E402
 
@@ -64,20 +64,16 @@ class Book:
     def keep(self, job: Job) -> None:
         """A finished run's record, and the page with it; what samples show is measured once for a run."""
         records, record = self.records(), self._record(job)
+        if beaten(records, record):
+            print(f"{told(job, record)}; {self.file} keeps the whole run that it has", flush=True)
+            return
         before = next((old for old in records if same_run(old, record)), None)
         record |= {name: value for name, value in (before or {}).items() if name.startswith("grammatical_")}
         if self.table.samples and before is None and (job.folder / "model.safetensors").is_file():
             record |= sample_figures(textvae.load(job.folder), self.table.samples)
         write_json(self.file, merged(records, record, [row.name for row in self.table.rows]))
         self.render()
-        names = ("nll_iw", "neg_elbo", "rec", "kl")
-        figures = [f"{name} {record[name]:.2f}" for name in names if record.get(name) is not None]
-        cut = (
-            f", cut short after {record['epochs']} epochs (--epochs N takes it further)"
-            if record["cut_short"]
-            else ""
-        )
-        print(f"{job.name}: {', '.join(figures)}{cut}", flush=True)
+        print(told(job, record), flush=True)
 
     def _record(self, job: Job) -> Record:
         config, first = job.read("config.json"), Path("pretraining") / "summary.json"
@@ -94,6 +90,17 @@ class Book:
         beside = self.page.with_name(self.page.name + ".tmp")
         beside.write_text(text, encoding="utf-8")
         beside.replace(self.page)
+
+
+def told(job: Job, record: Record) -> str:
+    """A record's figures in a line, and by what it was cut short."""
+    names = ("nll_iw", "neg_elbo", "rec", "kl")
+    figures = [f"{name} {record[name]:.2f}" for name in names if record.get(name) is not None]
+    if record["cut_short"]:
+        stages = [record["first_stage_epochs"]] if "first_stage_epochs" in record else []
+        epochs = " and ".join(str(count) for count in [*stages, record["epochs"]])
+        figures.append(f"cut short after {epochs} epochs{'' if stages else ' (--epochs N takes it further)'}")
+    return f"{job.name}: {', '.join(figures)}"
 
 
 def numbers(text: str) -> list[int]:

@@ -149,6 +149,18 @@ def test_runs_are_collected_from_their_folders_whatever_their_seeds(resumed, scr
     assert [record["kl"] for record in other.records()] == [record["kl"] for record in place.records()]
 
 
+def test_a_trial_does_not_replace_a_whole_run(resumed, script, tmp_path, capsys) -> None:
+    place, other = resumed[0], Place(tmp_path)
+    other.define(epochs=100)
+    shutil.copytree(place.run("vae"), other.run("vae"))
+    kept = [{**place.records()[0], "kl": 9.0, "cut_short": False}]
+    (other.docs / "results" / "tiny.json").write_text(json.dumps(kept))
+    assert script.main(other.words("tiny", "--rows", "vae", "--collect")) == 0
+    said = capsys.readouterr().out
+    assert "cut short after 2 epochs" in said and "keeps the whole run" in said
+    assert other.records() == kept
+
+
 def test_a_run_of_other_settings_is_not_taken_for_the_row(resumed, script, tmp_path, capsys) -> None:
     place, other = resumed[0], Place(tmp_path)
     other.define(rows=[{**VAE, "overrides": ["latent.size=3"]}, BROKEN])

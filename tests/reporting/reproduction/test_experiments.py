@@ -19,7 +19,8 @@ def test_an_experiment_is_spelt_out_as_on_the_command_line(tmp_path: Path) -> No
         "rate: {delta: 4.0}\nlatent: {size: null}\ndecoder: {z_into: [state, input], inputless: true}\n",
     )
     assert settings_that_ran(conf, ["experiment=toy/one", "latent.codes=256"]) == (
-        "+term=mmd rate=hinge rate.delta=4.0 latent.size=null decoder.z_into=[state,input] decoder.inputless=true latent.codes=256"
+        "+term=mmd rate=hinge rate.delta=4.0 latent.size=null decoder.z_into=[state,input] "
+        "decoder.inputless=true latent.codes=256"
     )
 
 

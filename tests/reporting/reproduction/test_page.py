@@ -87,3 +87,9 @@ def test_a_first_stage_is_told_with_its_epochs() -> None:
     text = page(results(record("cure", **cut)))
     assert line(text, "cure")[2] == "first stage 2, then 100 of 100, cut short"
     assert "seed=0`: first stage 2, then 100 epochs in 5 s" in text
+
+
+def test_device_and_type_of_products_are_told_where_they_are_known() -> None:
+    made = record("cure", device="cuda", products="bfloat16")
+    assert "1 threads, m, cuda, products in bfloat16" in page(results(made))
+    assert "1 threads, m\n" in page(results())

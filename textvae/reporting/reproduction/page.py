@@ -96,11 +96,26 @@ def _commands(results: Results) -> list[str]:
 
 
 def _line(row: Row, record: Record) -> str:
-    weighted = f"; NLL (IW) from {record['iw_samples']} samples" if record.get("iw_samples") else ""
-    some = record.get("iw_sentences")
-    part = f" of {some} sentences" if weighted and some != record.get("sentences") else ""
-    first = f"first stage {record['first_stage_epochs']}, then " if "first_stage_epochs" in record else ""
     return (
-        f"- {row.name}: `{record['command']}`: {first}{record['epochs']} epochs in {record['wall_s']:.0f} s, {record['date']}, commit "
-        f"{record['commit'] or 'unknown'}, {record['threads']} threads, {record['machine']}{weighted}{part}"
+        f"- {row.name}: `{record['command']}`: {_epochs(record)} in {record['wall_s']:.0f} s, {record['date']}, "
+        f"commit {record['commit'] or 'unknown'}, {_made_on(record)}{_weighted(record)}"
     )
+
+
+def _epochs(record: Record) -> str:
+    first = f"first stage {record['first_stage_epochs']}, then " if "first_stage_epochs" in record else ""
+    return f"{first}{record['epochs']} epochs"
+
+
+def _made_on(record: Record) -> str:
+    """Threads, processor, and (older records lack them) device and type of matrix products, on which figures depend."""
+    told = f"{record['threads']} threads, {record['machine']}"
+    return f"{told}, {record['device']}, products in {record['products']}" if record.get("products") else told
+
+
+def _weighted(record: Record) -> str:
+    if not record.get("iw_samples"):
+        return ""
+    some = record.get("iw_sentences")
+    part = f" of {some} sentences" if some != record.get("sentences") else ""
+    return f"; NLL (IW) from {record['iw_samples']} samples{part}"

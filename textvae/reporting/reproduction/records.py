@@ -8,7 +8,7 @@ from textvae.reporting.reproduction.tables import LIMIT, PLACES, Row, Table
 
 Record = dict[str, Any]
 TRUTH = {"true_nll": "test_nll", "entropy": "entropy", "information": "information"}
-MADE = ("commit", "date", "machine", "threads", "torch")
+MADE = ("commit", "date", "machine", "device", "products", "threads", "torch")
 
 
 def record_of(
@@ -53,10 +53,23 @@ def command(overrides: Iterable[str], seed: int, epochs: int) -> str:
 
 
 def merged(records: Sequence[Record], new: Record, order: Sequence[str]) -> list[Record]:
-    """The records with one more, in the place of that of the same row and seed; in the order of the rows."""
+    """The records with one more, in the place of that of the same row and seed; in the order of the rows.
+
+    One that is cut short does not take the place of one that is not: then the records stay as they are.
+    """
+    if beaten(records, new):
+        return list(records)
     kept = [old for old in records if (old["row"], old["seed"]) != (new["row"], new["seed"])]
     places = {name: number for number, name in enumerate(order)}
     return sorted([*kept, new], key=lambda record: (places.get(record["row"], len(places)), record["seed"]))
+
+
+def beaten(records: Iterable[Record], new: Record) -> bool:
+    """Whether the new record is cut short while there is one of its row and seed that is not."""
+    key = (new["row"], new["seed"])
+    return bool(new["cut_short"]) and any(
+        (old["row"], old["seed"]) == key and not old["cut_short"] for old in records
+    )
 
 
 def same_run(one: Record, other: Record) -> bool:

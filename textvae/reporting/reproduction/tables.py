@@ -50,8 +50,9 @@ class Row:
 class Table:
     """Rows with what they share. `runs`: the folder of its runs below that of all; tables may share one.
 
-    spell_out: whether the page says what each row's experiment changes. samples: sentences drawn from prior and aggregated posterior of a run on the grammar, 0: none. baselines: the rows
-    of the language model and of the plain VAE. page: where it is rendered. elsewhere: a table whose rows give evidence too.
+    spell_out: whether the page says what each row's experiment changes. samples: sentences drawn from prior and aggregated
+    posterior of a run on the grammar, 0: none. baselines: the rows of the language model and of the plain VAE. page: where
+    it is rendered. elsewhere: a table whose rows give evidence too.
     """
 
     name: str
