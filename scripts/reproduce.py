@@ -6,6 +6,7 @@ scripts/reproduce ptb --rows lm,plain --seeds 0    some of it
 scripts/reproduce remedies --collect               no training: the figures of the runs that are there
 
 Run again, it goes on where it was stopped: finished runs are skipped, half-done ones resumed, failed ones tried again.
+What another process trains is skipped too, so that several may share the rows of a table.
 Runs lie in DIR/TABLE/ROW/SEED (remedies share those of the grammar), figures in docs/results/TABLE.json, and the page is
 docs/results.md, grammar.md or remedies.md.
 """
@@ -22,6 +23,7 @@ from omegaconf import OmegaConf
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
+from locks import alone  # noqa: E402
 from runner import Job, Runner, arguments  # noqa: E402
 
 import textvae  # noqa: E402
@@ -51,7 +53,8 @@ class Book:
         table = table_of({"name": name, **settings}, listed)
         rows = (replace(row, ran=settings_that_ran(ROOT / "conf", row.overrides)) for row in table.rows)
         self.table: Table = replace(table, rows=tuple(rows))
-        self.file, self.notes = results / f"{name}.json", results / "notes" / f"{name}.md"
+        self.source, self.file = source, results / f"{name}.json"
+        self.notes = results / "notes" / f"{name}.md"
         self.page = docs / self.table.page
         self.elsewhere = Book(self.table.elsewhere, docs) if self.table.elsewhere else None
 
@@ -62,7 +65,12 @@ class Book:
         return Results(self.table, self.records())
 
     def keep(self, job: Job) -> None:
-        """A finished run's record, and the page with it; what samples show is measured once for a run."""
+        """A finished run's record, and the page with it, by one process at a time."""
+        with alone(self.source):
+            self._keep(job)
+
+    def _keep(self, job: Job) -> None:
+        """What samples show is measured once for a run."""
         records, record = self.records(), self._record(job)
         if beaten(records, record):
             print(f"{told(job, record)}; {self.file} keeps the whole run that it has", flush=True)
@@ -130,7 +138,11 @@ def options_of(words: list[str] | None) -> argparse.Namespace:
     add(
         "--jobs", type=positive, default=1, metavar="J", help="processes at a time, which share the cores (1)"
     )
-    add("--device", metavar="D", help="cpu or cuda; without it cuda where there is one")
+    add(
+        "--device",
+        metavar="D",
+        help="cpu or cuda, of new runs, others keep theirs; without it cuda where there is one",
+    )
     add(
         "--folder",
         type=Path,
@@ -158,7 +170,8 @@ def main(words: list[str] | None = None) -> int:
     try:
         book = Book(options.table, options.docs)
         jobs = jobs_of(book.table, options)
-        book.render()
+        with alone(book.source):
+            book.render()
     except TextVAEError as error:
         print(f"scripts/reproduce: {error}", file=sys.stderr)
         return 1
