@@ -7,8 +7,8 @@ scripts/reproduce remedies --collect               no training: the figures of t
 
 Run again, it goes on where it was stopped: finished runs are skipped, half-done ones resumed, failed ones tried again.
 What another process trains is skipped too, so that several may share the rows of a table.
-Runs lie in DIR/TABLE/ROW/SEED (remedies share those of the grammar), figures in docs/results/TABLE.json, and the page is
-docs/results.md, grammar.md or remedies.md.
+Runs lie in DIR/TABLE/ROW/SEED (remedies share those of the grammar), figures in docs/results/TABLE.json, and the page in
+docs/ is the one that the table's file, docs/results/tables/TABLE.yaml, names.
 """
 
 import argparse
@@ -35,16 +35,22 @@ from textvae.reporting.reproduction.records import Record, Results, beaten, merg
 from textvae.reporting.reproduction.tables import Table, settings_of, table_of  # noqa: E402
 from textvae.training.files import write_json  # noqa: E402
 
+TABLES = Path("results") / "tables"
+
+
+def tables(docs: Path) -> list[str]:
+    return sorted(path.stem for path in (docs / TABLES).glob("*.yaml"))
+
 
 class Book:
     """A table's files below docs/: its definition, records, notes and page."""
 
     def __init__(self, name: str, docs: Path) -> None:
         results = docs / "results"
-        source = results / "tables" / f"{name}.yaml"
+        source = docs / TABLES / f"{name}.yaml"
         if not source.is_file():
-            known = ", ".join(sorted(path.stem for path in source.parent.glob("*.yaml")))
-            raise ConfigError(f"{name!r} is no table; {source.parent} has {known or 'none'}")
+            known = ", ".join(tables(docs)) or "none"
+            raise ConfigError(f"{name!r} is no table; {source.parent} has {known}")
         settings = OmegaConf.to_container(OmegaConf.load(source), resolve=False)
         remedies = settings.pop("remedies", None)
         if remedies and not (ROOT / remedies).is_file():
@@ -126,7 +132,7 @@ def options_of(words: list[str] | None) -> argparse.Namespace:
         "scripts/reproduce", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("table", help="ptb, grammar or remedies")
+    add("table", help=f"one of {', '.join(tables(ROOT / 'docs'))} (docs/results/tables)")
     add("--rows", default="", metavar="A,B", help="some rows; without it all")
     add("--seeds", type=numbers, metavar="0,1,2", help="without it those that the table gives each row")
     add(

@@ -188,6 +188,14 @@ def test_what_does_not_exist_is_one_line(script, tmp_path, capsys, words, reason
     assert len(said.splitlines()) == 1 and reason in said
 
 
+def test_help_lists_every_table_that_there_is(script, capsys) -> None:
+    with pytest.raises(SystemExit):
+        script.main(["--help"])
+    said = capsys.readouterr().out
+    names = [path.stem for path in (ROOT / "docs" / "results" / "tables").glob("*.yaml")]
+    assert "ptb_short" in names and all(name in said.split("positional")[1] for name in names)
+
+
 def test_the_command_is_there_for_a_checkout() -> None:
     script = ROOT / "scripts" / "reproduce"
     assert os.access(script, os.X_OK) and "scripts/environment" in script.read_text()

@@ -50,6 +50,14 @@ def test_differences_above_the_tolerance_are_listed_with_what_explains_them() ->
     assert "not explained yet" in page(bare)
 
 
+def test_every_figure_that_is_far_off_is_listed_not_the_first_bound_alone() -> None:
+    published = {"paper": {"nll_iw": 101.0, "neg_elbo": 102, "rec": 95.8, "kl": 6.5, "ppl_elbo": "> 600"}}
+    ours = record("cure", nll_iw=101.2, neg_elbo=101.5, rec=100.0, kl=1.5)
+    text = page(Results(table((Row("cure", (), published=published),), baselines={}), [ours]))
+    assert "- cure against [paper], rec +4.20, KL -5.00: not explained yet." in text
+    assert line(text, "*published*")[7] == "+0.20"
+
+
 def test_every_run_is_listed_with_its_command_and_commit() -> None:
     text = page(results(record("cure", iw_samples=500, iw_sentences=100, sentences=3761)))
     assert text.count("- lm: `textvae train seed=") == 2
