@@ -17,6 +17,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -42,6 +43,11 @@ def tables(docs: Path) -> list[str]:
     return sorted(path.stem for path in (docs / TABLES).glob("*.yaml"))
 
 
+def content(file: Path) -> Any:
+    """Of a YAML file."""
+    return OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+
+
 class Book:
     """A table's files below docs/: its definition, records, notes and page."""
 
@@ -51,13 +57,15 @@ class Book:
         if not source.is_file():
             known = ", ".join(tables(docs)) or "none"
             raise ConfigError(f"{name!r} is no table; {source.parent} has {known}")
-        settings = OmegaConf.to_container(OmegaConf.load(source), resolve=False)
+        settings = content(source)
         remedies = settings.pop("remedies", None)
         if remedies and not (ROOT / remedies).is_file():
             raise ConfigError(f"{source} names {remedies}, which does not exist in {ROOT}")
-        listed = OmegaConf.to_container(OmegaConf.load(ROOT / remedies)) if remedies else None
+        listed = content(ROOT / remedies) if remedies else None
         table = table_of({"name": name, **settings}, listed)
-        rows = (replace(row, ran=settings_that_ran(ROOT / "conf", row.overrides)) for row in table.rows)
+        rows = (
+            replace(row, ran=settings_that_ran(ROOT / "conf", row.overrides, content)) for row in table.rows
+        )
         self.table: Table = replace(table, rows=tuple(rows))
         self.source, self.file = source, results / f"{name}.json"
         self.notes = results / "notes" / f"{name}.md"
