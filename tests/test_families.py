@@ -113,11 +113,17 @@ def test_the_bounds_on_information_are_in_order(family):
 def test_padding_changes_no_number(family):
     model, lengths = stirred(family), (7, 2, 1, 5)
     batch = labelled(lengths)
-    q = model.posterior(batch)
-    for index, length in enumerate(batch.lengths.tolist()):
-        own = model.posterior(Batch(*(part[[index], :length] for part in batch[:2]), batch.lengths[[index]]))
+    q, p = model.posterior(batch), model.prior(batch)
+    z = q.sample((3,))
+    log_px_z, kl = model.log_likelihood(batch, z), kl_groups(q, p, z)
+    for index in range(len(lengths)):
+        one, own_z = batch.rows(torch.tensor([index])), z[:, [index]]
+        own = model.posterior(one)
+        assert one.inputs.shape[1] == batch.lengths[index]
         for moment in ("mean", "variance"):
             torch.testing.assert_close(getattr(own, moment)[0], getattr(q, moment)[index])
+        torch.testing.assert_close(model.log_likelihood(one, own_z)[:, 0], log_px_z[:, index])
+        torch.testing.assert_close(kl_groups(own, model.prior(one), own_z)[0], kl[index])
 
 
 @every_family

@@ -129,7 +129,8 @@ class MinimumRate(Controller, Term):
     The minimum desired rate of Pelsmaeker & Aziz 2020 (arXiv 1904.08194): the Lagrangian of min rec + KL subject to
     KL >= target. With KL charged at 1 its weight is 1 - lambda in all. A lambda above 1 would pay for every further
     nat until it has come down again, and where rec falls by less than a nat for each nat of KL the constraint needs
-    none: hence the maximum of 1, which is an autoencoder. A slow mean drives lambda, so that it does not swing.
+    none: hence the maximum of 1, which is an autoencoder; where lambda stands there, the constraint need not hold. A slow
+    mean drives lambda, so that it does not swing.
     """
 
     multiplier: Tensor

@@ -63,7 +63,10 @@ class FreeBitsPerSentence(_Threshold):
 
 
 class Hinge(FreeBitsPerSentence):
-    """max(delta, sum_j KL_bj): free bits per sentence under the name of a committed rate, delta nats."""
+    """max(delta, sum_j KL_bj) of each sentence b, delta nats: FreeBitsPerSentence by the name of its one number.
+
+    Free bits (Kingma et al. 2016, arXiv 1606.04934) held against a sentence's whole KL, as in Li et al. 2019.
+    """
 
     def __init__(self, delta: float) -> None:
         if not delta >= 0:

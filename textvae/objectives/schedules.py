@@ -34,7 +34,10 @@ def _weight(name: str, value: float) -> float:
 
 
 class Constant:
-    """beta(t) = beta: 1 is the plain VAE, 0 the autoencoder, above 1 beta-VAE (Higgins et al. 2017)."""
+    """beta(t) = beta: 1 is the plain VAE, 0 the autoencoder, above 1 beta-VAE (Higgins et al., ICLR 2017), far below 1 KL-AE.
+
+    What the ELBO's two parts trade for each other at each beta: Alemi et al. 2018 (arXiv 1711.00464).
+    """
 
     def __init__(self, beta: float = 1.0) -> None:
         self.final = _weight("beta", beta)
@@ -44,7 +47,10 @@ class Constant:
 
 
 class Linear:
-    """beta(t) = start + (end - start) min(t / warmup, 1)."""
+    """beta(t) = start + (end - start) min(t / warmup, 1).
+
+    He et al. 2019 (arXiv 1901.05534) start at 0.1, Li et al. 2019 (arXiv 1909.00868) at 0, both over ten epochs.
+    """
 
     def __init__(
         self,

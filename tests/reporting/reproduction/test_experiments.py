@@ -23,9 +23,9 @@ def test_an_experiment_is_spelt_out_as_on_the_command_line(tmp_path: Path) -> No
         "# @package _global_\ndefaults:\n  - /setup: shared\n  - /term: mmd\n  - override /rate: hinge\nname: toy/one\n"
         "rate: {delta: 4.0}\nlatent: {size: null}\ndecoder: {z_into: [state, input], inputless: true}\n",
     )
-    assert settings_that_ran(conf, ["experiment=toy/one", "latent.codes=256"], read) == (
-        "+term=mmd rate=hinge rate.delta=4.0 latent.size=null decoder.z_into=[state,input] "
-        "decoder.inputless=true latent.codes=256"
+    assert settings_that_ran(conf, ["experiment=toy/one", "latent.codes=256", "rate.delta=5"], read) == (
+        "+term=mmd rate=hinge rate.delta=5 latent.size=null "
+        "decoder.z_into=[state,input] decoder.inputless=true latent.codes=256"
     )
 
 

@@ -101,3 +101,11 @@ def test_device_and_type_of_products_are_told_where_they_are_known() -> None:
     made = record("cure", device="cuda", products="bfloat16")
     assert "1 threads, m, cuda, products in bfloat16" in page(results(made))
     assert "1 threads, m\n" in page(results())
+
+
+def test_the_parts_of_a_kl_stand_where_they_were_measured() -> None:
+    parts = {"index_code_mi": 2.49, "total_correlation": 1.25, "dimension_wise_kl": 0.06}
+    asked = replace(table(), columns=("setting", "kl_parts"))
+    text = page(Results(asked, [record("cure", **parts), record("lm")]))
+    assert line(text, "cure")[1] == "2.49 + 1.25 + 0.06"
+    assert line(text, "lm")[1] == ""

@@ -8,6 +8,7 @@ from textvae.reporting.reproduction.prose import NOT_RUN, written
 from textvae.reporting.reproduction.records import Results, Spread
 from textvae.reporting.reproduction.tables import Row
 
+PARTS = ("index_code_mi", "total_correlation", "dimension_wise_kl")
 COMPARED = ("nll_iw", "neg_elbo", "rec", "kl")  # with what was published; nats a sentence
 
 
@@ -46,6 +47,12 @@ def _figure(metric: str, heading: str) -> Column:
 def _bounds(results: Results, row: Row) -> str:
     low, high = (spread_text(name, results.spread(row.name, name)) for name in ("mi_lower", "mi_upper"))
     return f"{low} - {high}" if low or high else ""
+
+
+def _parts(results: Results, row: Row) -> str:
+    """KL = index-code information + total correlation + dimension-wise KL, of the seeds that measured them."""
+    found = [results.spread(row.name, name) for name in PARTS]
+    return " + ".join(written(name, part.mean) for name, part in zip(PARTS, found, strict=True) if part)
 
 
 def _published_information(results: Results, row: Row, source: str) -> str:
@@ -109,6 +116,7 @@ COLUMNS = {
     "kl": _figure("kl", "KL"),
     "active_units": _figure("active_units", "AU"),
     "mi": Column("MI bounds", _bounds, _published_information),
+    "kl_parts": Column("I(x; z) + TC + dimension-wise", _parts),
     "mi_cap": _figure("mi_cap", "cap ln N"),
     "status": Column("verdict", _verdict),
     "grammatical_prior": _figure("grammatical_prior", "grammatical, from p(z)"),

@@ -11,7 +11,7 @@ SHARED = ("setup",)  # groups that the experiments of a corpus have in common
 
 
 def settings_that_ran(conf: Path, overrides: Iterable[str], read: Callable[[Path], Any]) -> str:
-    """`experiment=a/b k=v`, the experiment spelt out: its groups, its values, then the other overrides.
+    """`experiment=a/b k=v`, the experiment spelt out: its groups, its values, and the other overrides in their place.
 
     read: the content of a YAML file, its references as they stand.
     ConfigError where `conf` has no such experiment.
@@ -22,7 +22,7 @@ def settings_that_ran(conf: Path, overrides: Iterable[str], read: Callable[[Path
             words += _spelt_out(conf / "experiment" / f"{override.removeprefix(EXPERIMENT)}.yaml", read)
         else:
             words.append(override)
-    return " ".join(words)
+    return " ".join({word.partition("=")[0]: word for word in words}.values())
 
 
 def _spelt_out(file: Path, read: Callable[[Path], Any]) -> Iterator[str]:
