@@ -6,8 +6,9 @@ scripts/reproduce ptb --rows lm,plain --seeds 0    some of it
 scripts/reproduce remedies --collect               no training: the figures of the runs that are there
 
 Run again, it goes on where it was stopped: finished runs are skipped, half-done ones resumed, failed ones tried again.
-Runs lie in DIR/TABLE/ROW/SEED (remedies share those of the grammar), figures in docs/results/TABLE.json, and the page is
-docs/results.md, grammar.md or remedies.md.
+What another process trains is skipped too, so that several may share the rows of a table.
+Runs lie in DIR/TABLE/ROW/SEED (remedies share those of the grammar), figures in docs/results/TABLE.json, and the page in
+docs/ is the one that the table's file, docs/results/tables/TABLE.yaml, names.
 """
 
 import argparse
@@ -16,12 +17,14 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
+from locks import alone  # noqa: E402
 from runner import Job, Runner, arguments  # noqa: E402
 
 import textvae  # noqa: E402
@@ -29,9 +32,20 @@ from textvae.errors import ConfigError, TextVAEError  # noqa: E402
 from textvae.reporting.reproduction.experiments import settings_that_ran  # noqa: E402
 from textvae.reporting.reproduction.grammaticality import sample_figures  # noqa: E402
 from textvae.reporting.reproduction.page import page  # noqa: E402
-from textvae.reporting.reproduction.records import Record, Results, merged, record_of, same_run  # noqa: E402
+from textvae.reporting.reproduction.records import Record, Results, beaten, merged, record_of, same_run  # noqa: E402
 from textvae.reporting.reproduction.tables import Table, settings_of, table_of  # noqa: E402
 from textvae.training.files import write_json  # noqa: E402
+
+TABLES = Path("results") / "tables"
+
+
+def tables(docs: Path) -> list[str]:
+    return sorted(path.stem for path in (docs / TABLES).glob("*.yaml"))
+
+
+def content(file: Path) -> Any:
+    """Of a YAML file."""
+    return OmegaConf.to_container(OmegaConf.load(file), resolve=False)
 
 
 class Book:
@@ -39,19 +53,22 @@ class Book:
 
     def __init__(self, name: str, docs: Path) -> None:
         results = docs / "results"
-        source = results / "tables" / f"{name}.yaml"
+        source = docs / TABLES / f"{name}.yaml"
         if not source.is_file():
-            known = ", ".join(sorted(path.stem for path in source.parent.glob("*.yaml")))
-            raise ConfigError(f"{name!r} is no table; {source.parent} has {known or 'none'}")
-        settings = OmegaConf.to_container(OmegaConf.load(source), resolve=False)
+            known = ", ".join(tables(docs)) or "none"
+            raise ConfigError(f"{name!r} is no table; {source.parent} has {known}")
+        settings = content(source)
         remedies = settings.pop("remedies", None)
         if remedies and not (ROOT / remedies).is_file():
             raise ConfigError(f"{source} names {remedies}, which does not exist in {ROOT}")
-        listed = OmegaConf.to_container(OmegaConf.load(ROOT / remedies)) if remedies else None
+        listed = content(ROOT / remedies) if remedies else None
         table = table_of({"name": name, **settings}, listed)
-        rows = (replace(row, ran=settings_that_ran(ROOT / "conf", row.overrides)) for row in table.rows)
+        rows = (
+            replace(row, ran=settings_that_ran(ROOT / "conf", row.overrides, content)) for row in table.rows
+        )
         self.table: Table = replace(table, rows=tuple(rows))
-        self.file, self.notes = results / f"{name}.json", results / "notes" / f"{name}.md"
+        self.source, self.file = source, results / f"{name}.json"
+        self.notes = results / "notes" / f"{name}.md"
         self.page = docs / self.table.page
         self.elsewhere = Book(self.table.elsewhere, docs) if self.table.elsewhere else None
 
@@ -62,22 +79,23 @@ class Book:
         return Results(self.table, self.records())
 
     def keep(self, job: Job) -> None:
-        """A finished run's record, and the page with it; what samples show is measured once for a run."""
+        """A finished run's record, and the page with it, by one process at a time."""
+        with alone(self.source):
+            self._keep(job)
+
+    def _keep(self, job: Job) -> None:
+        """What samples show is measured once for a run."""
         records, record = self.records(), self._record(job)
+        if beaten(records, record):
+            print(f"{told(job, record)}; {self.file} keeps the whole run that it has", flush=True)
+            return
         before = next((old for old in records if same_run(old, record)), None)
         record |= {name: value for name, value in (before or {}).items() if name.startswith("grammatical_")}
         if self.table.samples and before is None and (job.folder / "model.safetensors").is_file():
             record |= sample_figures(textvae.load(job.folder), self.table.samples)
         write_json(self.file, merged(records, record, [row.name for row in self.table.rows]))
         self.render()
-        names = ("nll_iw", "neg_elbo", "rec", "kl")
-        figures = [f"{name} {record[name]:.2f}" for name in names if record.get(name) is not None]
-        cut = (
-            f", cut short after {record['epochs']} epochs (--epochs N takes it further)"
-            if record["cut_short"]
-            else ""
-        )
-        print(f"{job.name}: {', '.join(figures)}{cut}", flush=True)
+        print(told(job, record), flush=True)
 
     def _record(self, job: Job) -> Record:
         config, first = job.read("config.json"), Path("pretraining") / "summary.json"
@@ -96,6 +114,17 @@ class Book:
         beside.replace(self.page)
 
 
+def told(job: Job, record: Record) -> str:
+    """A record's figures in a line, and by what it was cut short."""
+    names = ("nll_iw", "neg_elbo", "rec", "kl")
+    figures = [f"{name} {record[name]:.2f}" for name in names if record.get(name) is not None]
+    if record["cut_short"]:
+        stages = [record["first_stage_epochs"]] if "first_stage_epochs" in record else []
+        epochs = " and ".join(str(count) for count in [*stages, record["epochs"]])
+        figures.append(f"cut short after {epochs} epochs{'' if stages else ' (--epochs N takes it further)'}")
+    return f"{job.name}: {', '.join(figures)}"
+
+
 def numbers(text: str) -> list[int]:
     return [int(item) for item in text.split(",")]
 
@@ -111,7 +140,7 @@ def options_of(words: list[str] | None) -> argparse.Namespace:
         "scripts/reproduce", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("table", help="ptb, grammar or remedies")
+    add("table", help=f"one of {', '.join(tables(ROOT / 'docs'))} (docs/results/tables)")
     add("--rows", default="", metavar="A,B", help="some rows; without it all")
     add("--seeds", type=numbers, metavar="0,1,2", help="without it those that the table gives each row")
     add(
@@ -123,7 +152,11 @@ def options_of(words: list[str] | None) -> argparse.Namespace:
     add(
         "--jobs", type=positive, default=1, metavar="J", help="processes at a time, which share the cores (1)"
     )
-    add("--device", metavar="D", help="cpu or cuda; without it cuda where there is one")
+    add(
+        "--device",
+        metavar="D",
+        help="cpu or cuda, of new runs, others keep theirs; without it cuda where there is one",
+    )
     add(
         "--folder",
         type=Path,
@@ -151,7 +184,8 @@ def main(words: list[str] | None = None) -> int:
     try:
         book = Book(options.table, options.docs)
         jobs = jobs_of(book.table, options)
-        book.render()
+        with alone(book.source):
+            book.render()
     except TextVAEError as error:
         print(f"scripts/reproduce: {error}", file=sys.stderr)
         return 1

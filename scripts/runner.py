@@ -11,7 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from locks import taken
+
 from textvae.errors import ConfigError, TextVAEError
+from textvae.reporting.reproduction.limits import ended, first_limits, shares_limit
 from textvae.reporting.reproduction.tables import LIMIT, Row, Table, settings_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,6 +38,10 @@ class Job(NamedTuple):
         return self.folder.with_name(f"{self.seed}.log")
 
     @property
+    def lock(self) -> Path:
+        return self.folder.with_name(f"{self.seed}.lock")
+
+    @property
     def finished(self) -> bool:
         return (self.folder / "summary.json").is_file()
 
@@ -51,15 +58,18 @@ def arguments(table: Table, job: Job, epochs: int | None, device: str | None) ->
     """What to tell textvae train; None where the run is finished. ConfigError where other settings ran there."""
     wanted = table.overrides_of(job.row, epochs)
     limit = [word for word in wanted if word.startswith(LIMIT)]
+    asked = max((int(word.removeprefix(LIMIT)) for word in limit), default=0)
     if (job.folder / "config.json").is_file():
         config = job.read("config.json")
         if settings_of(config.get("overrides", [])) != settings_of(wanted):
             raise ConfigError(
                 f"{job.folder} holds a run of other settings: move it away, or name another --folder"
             )
-        if job.finished and not _goes_further(job, config, limit):
+        if job.finished and not _goes_further(job, config, asked):
             return None
         if any(job.folder.rglob("*.safetensors")):
+            _refuse_short_first_stage(job, config, asked)
+            _say_device(job, config, device)
             return [f"resume={job.folder}", *limit]
         shutil.rmtree(
             job.folder
@@ -68,14 +78,40 @@ def arguments(table: Table, job: Job, epochs: int | None, device: str | None) ->
     return [*wanted, f"seed={job.seed}", *place]
 
 
-def _goes_further(job: Job, config: dict[str, Any], limit: Sequence[str]) -> bool:
+def _goes_further(job: Job, config: dict[str, Any], asked: int) -> bool:
     """Whether a limit of epochs ended a finished run below the one that is asked for now."""
-    asked = max((int(word.removeprefix(LIMIT)) for word in limit), default=0)
-    return config["train"]["max_epochs"] <= job.read("summary.json")["train"]["epochs"] < asked
+    train = job.read("summary.json")["train"]
+    return ended(config["train"], train) == "epochs" and train["epochs"] < asked
+
+
+def _say_device(job: Job, config: dict[str, Any], device: str | None) -> None:
+    own = config["compute"]["device"]
+    if device not in (None, own):
+        print(
+            f"note: {job.name} goes on with its own compute.device={own}; --device {device} is for new runs",
+            file=sys.stderr,
+        )
+
+
+def _refuse_short_first_stage(job: Job, config: dict[str, Any], asked: int) -> None:
+    """ConfigError where more epochs would reach the second stage alone, a limit having cut the first one short."""
+    limits, summary = first_limits(config), job.folder / "pretraining" / "summary.json"
+    if not shares_limit(config) or asked <= limits["max_epochs"]:
+        return
+    if summary.is_file() and ended(limits, job.read("pretraining/summary.json")["train"]) == "plateaus":
+        return
+    raise ConfigError(
+        f"{job.folder} has a first stage of {limits['max_epochs']} epochs, {asked} are asked for, and only the second "
+        "stage can go further: move it away to train both anew"
+    )
 
 
 class Runner:
-    """Runs jobs, `at_once` at a time; done(job) follows each that is finished. Ctrl-C lets each save its state and end."""
+    """Runs jobs, `at_once` at a time; done(job) follows each that is finished.
+
+    Ctrl-C, SIGTERM and the end of the terminal let each save its state and end. A job is locked while its process lasts,
+    even where this one is killed: what another trains is skipped.
+    """
 
     def __init__(
         self, plan: Callable[[Job], list[str] | None], done: Callable[[Job], None], at_once: int
@@ -90,7 +126,7 @@ class Runner:
         self.environment |= {name: threads for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
 
     def run(self, jobs: Sequence[Job]) -> None:
-        before = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, self._stop) for number in ending_signals()}
         waiting, said = list(jobs), time.monotonic()
         while self.running or (waiting and not self.stopping):
             while waiting and len(self.running) < self.at_once and not self.stopping:
@@ -120,31 +156,38 @@ class Runner:
 
     def _start(self, job: Job) -> None:
         try:
-            words = self.plan(job)
+            lock = taken(job.lock)
+            if lock is None:
+                print(f"{job.name}: skipped: another process trains it ({job.lock} is held)", flush=True)
+                return
+            with lock:
+                self._start_alone(job, self.plan(job), lock.fileno())
         except MENDABLE as error:
             self.failures[job.name] = str(error)
-            return
+
+    def _start_alone(self, job: Job, words: Sequence[str] | None, lock: int) -> None:
         if words is None:
             print(f"{job.name}: finished before", flush=True)
             self.done(job)
             return
-        job.log.parent.mkdir(parents=True, exist_ok=True)
+        self.running[job] = self._process(job, words, lock)
+        if self.stopping:  # asked for while it was started
+            self.running[job].send_signal(signal.SIGINT)
+        verb = "goes on" if words[0].startswith("resume=") else "starts"
+        print(f"{job.name}: {verb}, log: {job.log}", flush=True)
+
+    def _process(self, job: Job, words: Sequence[str], lock: int) -> "subprocess.Popen[bytes]":
+        """In a session of its own: Ctrl-C reaches it once, through _stop, and not from the terminal as well."""
         with open(job.log, "ab") as log:
-            # A session of its own: Ctrl-C reaches it once, through _stop, and not from the terminal as well.
-            self.running[job] = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-m", "textvae.cli.main", "train", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=self.environment,
                 start_new_session=True,
+                pass_fds=(lock,),
             )
-        if self.stopping:  # asked for while it was started
-            self.running[job].send_signal(signal.SIGINT)
-        print(
-            f"{job.name}: {'goes on' if words[0].startswith('resume=') else 'starts'}, log: {job.log}",
-            flush=True,
-        )
 
     def _end(self, job: Job, status: int) -> None:
         del self.running[job]
@@ -153,6 +196,12 @@ class Runner:
         elif not (self.stopping and status in (130, -signal.SIGINT)):
             self.failures[job.name] = f"{job.last_line()} (exit status {status}, log: {job.log})"
             print(f"{job.name}: FAILED", flush=True)
+
+
+def ending_signals() -> list[signal.Signals]:
+    """SIGHUP is among them but where it was to be ignored, as nohup asks for."""
+    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])]
 
 
 def cores() -> int:

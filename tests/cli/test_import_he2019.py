@@ -87,6 +87,12 @@ def test_the_run_is_the_published_network(run, published):
             torch.testing.assert_close(log_px_z[sample, i], original.log_px_z(ids, z[sample, i]))
 
 
+def test_a_report_says_that_it_is_imported_and_how_to_measure_it(run):
+    done = inside("report", str(run))
+    assert done.returncode == 1
+    assert f"{run}: imported; evaluate it: textvae evaluate checkpoint={run}" in done.stdout
+
+
 def test_words_keep_their_ids(run):
     vae = package.load(run)
     assert vae.tokenizer.vocabulary == WORDS
@@ -139,9 +145,13 @@ def test_the_mask_of_their_loss_is_no_parameter(files, tmp_path):
         ),
         ({"decoder.trans_linear.weight": torch.ones(4)}, ["trans_linear.weight has 1 dim", "have 2"]),
         ({"encoder.lstm.bias_ih_l0": torch.ones(24, 1)}, ["bias_ih_l0 has 2 dimensions, must have 1"]),
+        (
+            {"decoder.trans_linear.weight": torch.tensor([[1.0, float("nan"), float("inf")]] * 4)},
+            ["decoder.trans_linear.weight has 8 values of 12 that are infinite or no number"],
+        ),
     ],
 )
-def test_what_is_missing_extra_or_misshapen_is_named_at_once(files, tmp_path, tensors, parts):
+def test_what_is_missing_extra_misshapen_or_no_number_is_named_at_once(files, tmp_path, tensors, parts):
     given = changed(files, tmp_path / "given", **tensors)
     says_one_line(inside(*arguments(given, tmp_path / "run")), *parts)
     assert not (tmp_path / "run").exists()

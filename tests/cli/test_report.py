@@ -32,7 +32,7 @@ def test_a_row_a_setting_and_a_line_for_each_run_without_a_result(sweep, tmp_pat
 
 def test_a_sweep_without_any_result_is_listed(sweep):
     done = inside("report", str(sweep / "half"), str(sweep / "broken"))
-    assert done.returncode == 0 and "2 of 2 runs without a result" in done.stdout
+    assert done.returncode == 1 and "2 of 2 runs without a result" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,9 @@ def test_a_run_leaves_all_that_is_needed(whole):
     wanted = "nll_iw ppl_iw elbo rec kl active_units mi_lower mi_upper mi_cap sentences tokens status"
     assert set(wanted.split()) <= set(test)
     assert set(("tokens_per_s", "epochs", "steps", "wall_s")) <= set(train)
-    assert train["epochs"] == 4
+    assert (train["epochs"], train["ended"]) == (4, "epochs")
+    made = summary(whole)["environment"]
+    assert made["device"] in ("cpu", "cuda") and made["products"] in ("float32", "bfloat16")
     assert test["elbo"] == pytest.approx(-(test["rec"] + test["kl"]))
 
 

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from tests.reporting.folders import config, finished, measured, rows, write_run
-from textvae.reporting.figures import kl_per_dimension, pictures
+from textvae.reporting.figures import _lines, kl_per_dimension, pictures
+from textvae.reporting.plane import _distortions, _rates
 from textvae.reporting.runs import read_runs
 from textvae.reporting.styles import styles
 
@@ -75,6 +76,33 @@ def test_figures_beyond_all_bounds_leave_gaps(tmp_path):
 def test_a_language_model_has_no_dimensions_to_draw(tmp_path):
     logged = [{"step": 1, "valid/kl": 0.0}, {"step": 1, "valid/kl_per_dim": []}]
     assert list(pictures(read_runs([write_run(tmp_path / "lm", config(), None, logged)]))) == ["training"]
+
+
+def test_curves_say_what_has_not_ended_and_a_first_stage_has_its_own(tmp_path):
+    whole = finished(tmp_path / "a", name="a")
+    finished(whole / "pretraining")
+    write_run(tmp_path / "b", config("b"), None, [*rows(), {"step": 301, "failed": "nan"}])
+    half = write_run(tmp_path / "c", config("c"), None, [])
+    write_run(half / "pretraining", config("c"), None, rows())
+    assert [[name for name, _ in _lines(run.config["name"], run)] for run in read_runs([tmp_path])] == [
+        ["a: first stage", "a"],
+        ["b (failed)"],
+        ["c: first stage (unfinished)"],
+    ]
+    drawn(pictures(read_runs([tmp_path]))["training"])
+
+
+def test_no_rate_below_0_is_offered_but_what_an_estimate_has():
+    assert _rates([0.0, 5.0])[0] == pytest.approx(-0.108)
+    assert _rates([-0.5, 100.0])[0] < -0.5 and _rates([0.0])[1] == 2.0
+
+
+def test_a_panel_reaches_the_truth_only_where_that_leaves_the_points_their_room():
+    low, high = _distortions([16.0, 22.0], 15.0)
+    assert 14.5 < low < 15.0 and high > 22.0
+    assert _distortions([101.0, 103.0], 19.96) == _distortions([101.0, 103.0], None)
+    assert _distortions([21.7, 21.8], 30.0) == pytest.approx((20.75, 22.75))
+    assert -2.5 < _distortions([0.5, 100.0], None)[0] < 0
 
 
 def test_styles_of_84_settings_differ():

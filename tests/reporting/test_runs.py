@@ -62,6 +62,27 @@ def test_a_job_that_a_sweep_can_go_on_with_has_not_failed(tmp_path):
     assert problem(folder) == "unfinished: step 310, running still, stopped or killed"
 
 
+def test_a_run_in_its_first_stage_says_so(tmp_path):
+    folder = write_run(tmp_path / "run", config(pretraining={"eval": {}}), None, [])
+    assert problem(folder) == "unfinished: in its first stage, nothing logged yet"
+    stage = write_run(folder / "pretraining", config(), None, rows())
+    assert problem(folder) == "in its first stage, unfinished: step 300, running still, stopped or killed"
+    with (stage / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 310, "failed": "no memory"}\n')
+    assert problem(folder) == "in its first stage, failed at step 310: no memory"
+    (stage / "summary.json").write_text('{"train": {}}')
+    assert problem(folder) == "unfinished: its first stage has ended, nothing logged since"
+    (folder / "job.json").write_text('{"state": "failed", "reason": "killed"}')
+    assert problem(folder) == "failed: killed"
+
+
+def test_a_run_that_was_not_trained_here_says_how_to_measure_it(tmp_path):
+    folder = write_run(tmp_path / "run", config(), None, [])
+    assert problem(folder) == "unfinished: nothing logged yet"
+    (folder / "model.safetensors").touch()
+    assert problem(folder) == f"imported; evaluate it: textvae evaluate checkpoint={folder}"
+
+
 def test_separators_of_lines_within_sentences_are_no_ends_of_rows(tmp_path):
     folder = finished(tmp_path / "run")
     with (folder / "metrics.jsonl").open("a") as file:

@@ -1,5 +1,6 @@
 """scripts/reproduce.py with a table of tiny runs: what it keeps, skips, takes up again and reports."""
 
+import fcntl
 import importlib.util
 import json
 import os
@@ -74,7 +75,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, int, str]:
-    """A long run and one that fails, two at a time, stopped by Ctrl-C: the place, exit status and what was said."""
+    """A long run and one that fails, two at a time, stopped by the end of the terminal: the place, status and what was said."""
     place = Place(tmp_path_factory.mktemp("reproduce"))
     place.define(epochs=100000)
     command = [sys.executable, str(ROOT / "scripts" / "reproduce.py"), *place.words("tiny", "--jobs", "2")]
@@ -84,8 +85,11 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, int, str]:
     assert process.stdout
     said = [process.stdout.readline() for _ in range(3)]  # both start, the broken one fails
     wait_for(place.run("vae") / "last.safetensors")
-    process.send_signal(signal.SIGINT)
+    with pytest.raises(BlockingIOError):
+        lock(place.run("vae"))
+    process.send_signal(signal.SIGHUP)
     said.append(process.communicate(timeout=100)[0])
+    lock(place.run("vae"))  # free again
     return place, process.returncode, "".join(said)
 
 
@@ -95,6 +99,11 @@ def resumed(stopped: tuple[Place, int, str], script: ModuleType) -> tuple[Place,
     place = stopped[0]
     place.define()
     return place, script.main(place.words("tiny", "--rows", "vae", "--jobs", "2"))
+
+
+def lock(run: Path) -> None:
+    with run.with_name(f"{run.name}.lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def wait_for(path: Path, seconds: float = 100.0) -> None:
@@ -112,7 +121,7 @@ def test_a_failure_stops_no_other_and_is_listed_with_its_reason(stopped) -> None
     assert said.rstrip().endswith("the same command goes on")
 
 
-def test_ctrl_c_lets_a_run_save_its_state(stopped) -> None:
+def test_a_run_that_is_stopped_saves_its_state(stopped) -> None:
     place, _, _ = stopped
     log = (place.folder / "tiny" / "vae" / "0.log").read_text()
     assert "go on with: textvae train resume=" in log
@@ -149,6 +158,18 @@ def test_runs_are_collected_from_their_folders_whatever_their_seeds(resumed, scr
     assert [record["kl"] for record in other.records()] == [record["kl"] for record in place.records()]
 
 
+def test_a_trial_does_not_replace_a_whole_run(resumed, script, tmp_path, capsys) -> None:
+    place, other = resumed[0], Place(tmp_path)
+    other.define(epochs=100)
+    shutil.copytree(place.run("vae"), other.run("vae"))
+    kept = [{**place.records()[0], "kl": 9.0, "cut_short": False}]
+    (other.docs / "results" / "tiny.json").write_text(json.dumps(kept))
+    assert script.main(other.words("tiny", "--rows", "vae", "--collect")) == 0
+    said = capsys.readouterr().out
+    assert "cut short after 2 epochs" in said and "keeps the whole run" in said
+    assert other.records() == kept
+
+
 def test_a_run_of_other_settings_is_not_taken_for_the_row(resumed, script, tmp_path, capsys) -> None:
     place, other = resumed[0], Place(tmp_path)
     other.define(rows=[{**VAE, "overrides": ["latent.size=3"]}, BROKEN])
@@ -165,6 +186,14 @@ def test_what_does_not_exist_is_one_line(script, tmp_path, capsys, words, reason
     assert script.main(Place(tmp_path).words(*words)) == 1
     said = capsys.readouterr().err
     assert len(said.splitlines()) == 1 and reason in said
+
+
+def test_help_lists_every_table_that_there_is(script, capsys) -> None:
+    with pytest.raises(SystemExit):
+        script.main(["--help"])
+    said = capsys.readouterr().out
+    names = [path.stem for path in (ROOT / "docs" / "results" / "tables").glob("*.yaml")]
+    assert "ptb_short" in names and all(name in said.split("positional")[1] for name in names)
 
 
 def test_the_command_is_there_for_a_checkout() -> None:

@@ -23,7 +23,8 @@ def test_commit_says_whether_the_checkout_is_changed(tmp_path):
 
 
 def test_environment_names_what_a_result_depends_on():
-    facts = environment(torch.device("cpu"))
+    facts = environment(torch.device("cpu"), torch.bfloat16)
+    assert (facts["device"], facts["products"]) == ("cpu", "bfloat16")
     assert facts["torch"] == torch.__version__
     assert facts["threads"] == torch.get_num_threads()
     assert facts["machine"]

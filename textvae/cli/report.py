@@ -12,7 +12,8 @@ from textvae.reporting.writing import write_report
 USAGE = "usage: textvae report SWEEP_DIR|RUN [SWEEP_DIR|RUN ...] [output=FOLDER]"
 
 
-def main(arguments: Sequence[str]) -> None:
+def main(arguments: Sequence[str]) -> int:
+    """Exit status 1 where no run has a result."""
     outputs = [item.removeprefix("output=") for item in arguments if item.startswith("output=")]
     paths = [item for item in arguments if not item.startswith("output=")]
     if not paths or len(outputs) > 1 or "" in outputs:
@@ -27,3 +28,4 @@ def main(arguments: Sequence[str]) -> None:
         print("\n".join(f"  {run.path}: {run.problem}" for run in without))
     for folder in outputs:
         print("\nwritten: " + " ".join(str(path) for path in write_report(runs, Path(folder))))
+    return 0 if records else 1

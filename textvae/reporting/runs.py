@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from textvae.errors import CheckpointError
 
 CONFIG, SUMMARY, METRICS = "config.json", "summary.json", "metrics.jsonl"
+WEIGHTS = "model.safetensors"
 JOB = "job.json"  # what a sweep says became of a job
 FIRST_STAGE = "pretraining"  # the folder of a run that a run began with
 
@@ -16,8 +17,8 @@ FIRST_STAGE = "pretraining"  # the folder of a run that a run began with
 class Run(NamedTuple):
     """`config` and `summary` are the files' contents, empty where there is none; `rows` are those of metrics.jsonl.
 
-    `first_stage` is the summary of the run that this one began with, where it had one of its own. `problem` says why
-    there is no result, and is None for a finished run.
+    `first_stage` is the summary of the run that this one began with, where it had one of its own, and `first_rows` are
+    its metrics. `problem` says why there is no result, and is None for a finished run.
     """
 
     path: Path
@@ -26,6 +27,7 @@ class Run(NamedTuple):
     rows: list[dict[str, Any]]
     first_stage: dict[str, Any]
     problem: str | None = None
+    first_rows: Sequence[dict[str, Any]] = ()
 
     def curve(self, metric: str) -> tuple[list[float], list[Any]]:
         """(steps, values) of a metric, where it was logged."""
@@ -69,10 +71,26 @@ def read_run(folder: Path) -> Run:
         config, summary, job, first = (
             _object(folder / name) for name in (CONFIG, SUMMARY, JOB, f"{FIRST_STAGE}/{SUMMARY}")
         )
-        rows = _rows(folder / METRICS)
+        rows, first_rows = _rows(folder / METRICS), _rows(folder / FIRST_STAGE / METRICS)
     except (OSError, ValueError) as error:  # bytes that are no JSON or no text are ValueErrors
         return Run(folder, {}, {}, [], {}, f"damaged: {' '.join(str(error).split())}")
-    return Run(folder, config, summary, rows, first, _problem(config, summary, rows, job))
+    problem = _problem(config, summary, rows, job)
+    if config and not (summary or rows) and job.get("state") != "failed":
+        problem = _before_its_own_steps(folder, config, first, first_rows) or problem
+    return Run(folder, config, summary, rows, first, problem, first_rows)
+
+
+def _before_its_own_steps(
+    folder: Path, config: dict[str, Any], first: dict[str, Any], first_rows: list[dict[str, Any]]
+) -> str | None:
+    """Why a run that has logged nothing has no result: it was not trained here, or is in its first stage."""
+    if (folder / WEIGHTS).exists():
+        return f"imported; evaluate it: textvae evaluate checkpoint={folder}"
+    if first:
+        return "unfinished: its first stage has ended, nothing logged since"
+    if not first_rows:
+        return "unfinished: in its first stage, nothing logged yet" if config.get("pretraining") else None
+    return f"in its first stage, {_problem(config, {}, first_rows, {})}"
 
 
 def _problem(

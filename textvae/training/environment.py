@@ -12,14 +12,20 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def environment(device: torch.device) -> dict[str, Any]:
-    """`commit` is null outside a checkout, and ends in "+" where tracked files of it were changed."""
+def environment(device: torch.device, products: torch.dtype | None = None) -> dict[str, Any]:
+    """`commit` is null outside a checkout, and ends in "+" where tracked files of it were changed.
+
+    products: the type of matrix products in training, on which figures depend as on device and threads; null where
+    nothing was trained.
+    """
     return {
         "textvae": _version("textvae"),
         "commit": commit(ROOT),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "machine": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
+        "device": device.type,
+        "products": None if products is None else str(products).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "date": date.today().isoformat(),
     }

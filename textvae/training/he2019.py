@@ -42,7 +42,7 @@ def import_run(
     """Makes a run's folder of `weights` (safetensors) and `vocabulary` (one word a line, in the order of ids).
 
     config: that of a run with their network, whose sizes are replaced by those of the weights. CheckpointError or
-    DataError, before anything is written, that names all that is missing, extra or of a wrong shape.
+    DataError, before anything is written, that names all that is missing, extra, of a wrong shape or not finite.
     """
     folder, source = RunFolder(run_dir), Path(weights)
     if folder.config.exists():
@@ -55,6 +55,7 @@ def import_run(
     config = sized(config, tensors)
     model = build_model(config, tokenizer.size, tokenizer.unk)
     _refuse(source, _faults_of_shapes(tensors, model), f" (V = {tokenizer.size} of {vocabulary})")
+    _refuse(source, _faults_of_values(tensors))
     put_weights(model, {NAMES[name]: item for name, item in tensors.items()}, str(source))
     folder.path.mkdir(parents=True, exist_ok=True)
     save_weights(model, folder.final)
@@ -97,6 +98,12 @@ def _faults_of_shapes(tensors: Mapping[str, Tensor], model: SentenceVAE) -> Iter
         ours = expected.get(NAMES[name], tensor)
         if tensor.shape != ours.shape:
             yield f"{name} is {tuple(tensor.shape)}, must be {tuple(ours.shape)}"
+
+
+def _faults_of_values(tensors: Mapping[str, Tensor]) -> Iterator[str]:
+    for name, tensor in tensors.items():
+        if beyond := int((~tensor.isfinite()).sum()):
+            yield f"{name} has {beyond} values of {tensor.numel()} that are infinite or no number"
 
 
 def _refuse(source: Path, faults: Iterable[str], remark: str = "") -> None:

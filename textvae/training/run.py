@@ -143,7 +143,7 @@ def _run(
             work.vae.model, work.test.in_order(), work.evaluation, config["seed"], progress
         )
         summary["corpus"] = dict(work.evaluation.facts)
-        summary["environment"] = environment(work.trainer.device)
+        summary["environment"] = environment(work.trainer.device, build_compute(config).products)
         tracker.summary(summary)
         write_json(folder.summary, plain(summary))
         say_verdict(summary["test"], work.evaluation.facts, console.say)

@@ -147,15 +147,16 @@ class Trainer:
         rate = {"train/learning_rate": self.descent.learning_rate, "train/tokens_per_s": self.tokens_per_s}
         self.tracker.log(values | rate, self.step)
 
-    def facts(self) -> dict[str, float | int]:
-        """What training took, over all resumptions."""
+    def facts(self) -> dict[str, float | int | str]:
+        """What training took, over all resumptions, and what ended it: plateaus, steps or epochs."""
         counts = {"epochs": self.epoch, "steps": self.step, "tokens": self.clock.tokens}
         times = {
             "wall_s": self.clock.wall_s,
             "train_s": self.clock.train_s,
             "tokens_per_s": self.tokens_per_s,
         }
-        return {**counts, **times}
+        ended = "plateaus" if self.stopped else "steps" if self._steps_reached() else "epochs"
+        return {**counts, **times, "ended": ended}
 
     @property
     def tokens_per_s(self) -> float:

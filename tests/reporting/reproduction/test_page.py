@@ -50,6 +50,14 @@ def test_differences_above_the_tolerance_are_listed_with_what_explains_them() ->
     assert "not explained yet" in page(bare)
 
 
+def test_every_figure_that_is_far_off_is_listed_not_the_first_bound_alone() -> None:
+    published = {"paper": {"nll_iw": 101.0, "neg_elbo": 102, "rec": 95.8, "kl": 6.5, "ppl_elbo": "> 600"}}
+    ours = record("cure", nll_iw=101.2, neg_elbo=101.5, rec=100.0, kl=1.5)
+    text = page(Results(table((Row("cure", (), published=published),), baselines={}), [ours]))
+    assert "- cure against [paper], rec +4.20, KL -5.00: not explained yet." in text
+    assert line(text, "*published*")[7] == "+0.20"
+
+
 def test_every_run_is_listed_with_its_command_and_commit() -> None:
     text = page(results(record("cure", iw_samples=500, iw_sentences=100, sentences=3761)))
     assert text.count("- lm: `textvae train seed=") == 2
@@ -80,6 +88,19 @@ def test_settings_are_spelt_out_where_the_table_asks_for_it() -> None:
     assert "## Settings" not in page(Results(table(rows), []))
     text = page(Results(replace(table(rows), spell_out=True), []))
     assert "- plain: nothing\n- cure: `rate=hinge rate.delta=4.0`" in text
+
+
+def test_a_first_stage_is_told_with_its_epochs() -> None:
+    cut = {"epochs": 100, "first_stage_epochs": 2, "published_epochs": 100, "cut_short": True}
+    text = page(results(record("cure", **cut)))
+    assert line(text, "cure")[2] == "first stage 2, then 100 of 100, cut short"
+    assert "seed=0`: first stage 2, then 100 epochs in 5 s" in text
+
+
+def test_device_and_type_of_products_are_told_where_they_are_known() -> None:
+    made = record("cure", device="cuda", products="bfloat16")
+    assert "1 threads, m, cuda, products in bfloat16" in page(results(made))
+    assert "1 threads, m\n" in page(results())
 
 
 def test_the_parts_of_a_kl_stand_where_they_were_measured() -> None:

@@ -3,7 +3,15 @@
 import pytest
 
 from tests.reporting.reproduction.records import record, table
-from textvae.reporting.reproduction.records import Results, command, merged, record_of, same_run, spread
+from textvae.reporting.reproduction.records import (
+    Results,
+    beaten,
+    command,
+    merged,
+    record_of,
+    same_run,
+    spread,
+)
 from textvae.reporting.reproduction.tables import Row
 
 ROW = Row("a", ("experiment=x",))
@@ -22,7 +30,7 @@ def summary(epochs: int = 12, steps: int = 100) -> dict:
             "kl": 1.0,
         },
         "corpus": {"entropy": 19.9, "test_nll": 19.8, "information": 6.5, "vocabulary": 10},
-        "environment": {"commit": "abc", "machine": "m", "date": "d", "threads": 2, "torch": "2"},
+        "environment": {"commit": "abc", "machine": "m", "date": "d", "threads": 2, "products": "float32"},
     }
 
 
@@ -34,6 +42,7 @@ def test_a_record_is_flat_and_names_its_command_without_places() -> None:
     made = record_of(table(), ROW, summary(), config("experiment=x", "seed=3", "run_dir=/r", "tracker=none"))
     assert made["command"] == "textvae train experiment=x seed=3"
     assert (made["row"], made["seed"], made["nll_iw"], made["commit"]) == ("a", 3, 20.0, "abc")
+    assert (made["products"], made["device"]) == ("float32", None)
     assert (made["true_nll"], made["entropy"], made["information"]) == (19.8, 19.9, 6.5)
     assert all(value is None or isinstance(value, str | int | float) for value in made.values())
 
@@ -83,6 +92,14 @@ def test_a_new_record_takes_the_place_of_its_row_and_seed_in_the_order_of_rows()
         ("b", 1, 101.0),
     ]
     assert same_run(new[0], {**new[0], "kl": 9.0}) and not same_run(new[0], {**new[0], "wall_s": 6.0})
+
+
+def test_a_record_that_is_cut_short_never_takes_the_place_of_one_that_is_not() -> None:
+    whole, trial = record("a", 0, nll_iw=1.0), record("a", 0, nll_iw=2.0, cut_short=True)
+    assert merged([whole], trial, ["a"]) == [whole] and beaten([whole], trial)
+    assert merged([trial], whole, ["a"]) == [whole] and not beaten([trial], whole)
+    assert merged([trial], {**trial, "nll_iw": 3.0}, ["a"])[0]["nll_iw"] == 3.0
+    assert len(merged([whole], {**trial, "seed": 1}, ["a"])) == 2
 
 
 def test_a_spread_is_over_what_is_finite() -> None:

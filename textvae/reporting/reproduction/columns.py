@@ -9,7 +9,7 @@ from textvae.reporting.reproduction.records import Results, Spread
 from textvae.reporting.reproduction.tables import Row
 
 PARTS = ("index_code_mi", "total_correlation", "dimension_wise_kl")
-BOUNDS = ("nll_iw", "neg_elbo", "rec")  # what a difference is taken of: the first that was published
+COMPARED = ("nll_iw", "neg_elbo", "rec", "kl")  # with what was published; nats a sentence
 
 
 class Column(NamedTuple):
@@ -26,14 +26,11 @@ def spread_text(metric: str, found: Spread | None) -> str:
     return f"{text} ({written(metric, found.width)})" if found.seeds > 1 else text
 
 
-def difference(results: Results, row: Row, source: str) -> tuple[str, float] | None:
-    """Ours less the published figure, nats, and of which bound; None where nothing ran or nothing compares."""
-    figures = row.published[source]
-    for bound in BOUNDS:
-        if bound in figures:
-            ours = results.spread(row.name, bound)
-            return (bound, ours.mean - float(figures[bound])) if ours else None
-    return None
+def differences(results: Results, row: Row, source: str) -> dict[str, float]:
+    """Ours less each published figure, nats; without those that did not run or were not published."""
+    published = row.published[source]
+    ours = {name: results.spread(row.name, name) for name in COMPARED if name in published}
+    return {name: mine.mean - float(published[name]) for name, mine in ours.items() if mine}
 
 
 def _figure(metric: str, heading: str) -> Column:
@@ -68,10 +65,12 @@ def _seeds(results: Results, row: Row) -> str:
 
 
 def _epochs(results: Results, row: Row) -> str:
-    """Epochs of each seed, and of how many published ones where a run was cut short."""
+    """Epochs of each seed, and of how many published ones, and after which first stage, where a run was cut short."""
     cells = []
     for record in results.of(row.name):
         text = str(record["epochs"]) if record["epochs"] else f"{record['steps']} steps"
+        if record["cut_short"] and "first_stage_epochs" in record:
+            text = f"first stage {record['first_stage_epochs']}, then {text}"
         of = f" of {record['published_epochs']}" if record["published_epochs"] else ""
         cells.append(f"{text}{of}, cut short" if record["cut_short"] else text)
     return "; ".join(dict.fromkeys(cells))
@@ -89,8 +88,9 @@ def _verdict(results: Results, row: Row) -> str:
 
 
 def _difference(results: Results, row: Row, source: str) -> str:
-    found = difference(results, row, source)
-    return f"{found[1]:+.2f}" if found else ""
+    """That of the first bound; KL alone says little."""
+    bounds = [value for name, value in differences(results, row, source).items() if name != "kl"]
+    return f"{bounds[0]:+.2f}" if bounds else ""
 
 
 def _remedy(results: Results, row: Row) -> str:

@@ -1,10 +1,8 @@
 """What an experiment file changes, as the words that would say the same on the command line."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from omegaconf import OmegaConf
 
 from textvae.errors import ConfigError
 
@@ -12,24 +10,25 @@ EXPERIMENT = "experiment="
 SHARED = ("setup",)  # groups that the experiments of a corpus have in common
 
 
-def settings_that_ran(conf: Path, overrides: Iterable[str]) -> str:
+def settings_that_ran(conf: Path, overrides: Iterable[str], read: Callable[[Path], Any]) -> str:
     """`experiment=a/b k=v`, the experiment spelt out: its groups, its values, and the other overrides in their place.
 
+    read: the content of a YAML file, its references as they stand.
     ConfigError where `conf` has no such experiment.
     """
     words: list[str] = []
     for override in overrides:
         if override.startswith(EXPERIMENT):
-            words += _spelt_out(conf / "experiment" / f"{override.removeprefix(EXPERIMENT)}.yaml")
+            words += _spelt_out(conf / "experiment" / f"{override.removeprefix(EXPERIMENT)}.yaml", read)
         else:
             words.append(override)
     return " ".join({word.partition("=")[0]: word for word in words}.values())
 
 
-def _spelt_out(file: Path) -> Iterator[str]:
+def _spelt_out(file: Path, read: Callable[[Path], Any]) -> Iterator[str]:
     if not file.is_file():
         raise ConfigError(f"{file} does not exist; a row names it as its experiment")
-    content = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    content = read(file)
     if not isinstance(content, dict):
         raise ConfigError(f"{file} holds no settings")
     for entry in content.pop("defaults", []):

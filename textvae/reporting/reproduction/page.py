@@ -1,7 +1,7 @@
 """A reproduced table as a page of Markdown: figures beside the published ones, differences, commands, prose."""
 
 from textvae.errors import ConfigError
-from textvae.reporting.reproduction.columns import COLUMNS, difference
+from textvae.reporting.reproduction.columns import COLUMNS, differences
 from textvae.reporting.reproduction.evidence import evidence
 from textvae.reporting.reproduction.prose import fill, written
 from textvae.reporting.reproduction.records import Record, Results
@@ -62,15 +62,15 @@ def _sources(results: Results) -> list[str]:
 
 
 def _differences(results: Results) -> list[str]:
-    """Each difference above the tolerance with what explains it."""
+    """Each row with figures that differ by more than the tolerance, and what explains them."""
     lines, tolerance = [], results.table.tolerance
     for row in results.table.rows:
         for source in row.published:
-            found = difference(results, row, source)
-            if found and abs(found[1]) > tolerance:
-                bound = COLUMNS[found[0]].heading
+            found = differences(results, row, source).items()
+            far = [f"{COLUMNS[name].heading} {value:+.2f}" for name, value in found if abs(value) > tolerance]
+            if far:
                 why = fill(row.explained, results).strip() or "not explained yet."
-                lines.append(f"- {row.name} against [{source}], {bound} {found[1]:+.2f}: {why}")
+                lines.append(f"- {row.name} against [{source}], {', '.join(far)}: {why}")
     if not lines:
         return []
     return [f"## Differences above {tolerance:g} nats from what was published", "\n".join(lines)]
@@ -96,10 +96,26 @@ def _commands(results: Results) -> list[str]:
 
 
 def _line(row: Row, record: Record) -> str:
-    weighted = f"; NLL (IW) from {record['iw_samples']} samples" if record.get("iw_samples") else ""
-    some = record.get("iw_sentences")
-    part = f" of {some} sentences" if weighted and some != record.get("sentences") else ""
     return (
-        f"- {row.name}: `{record['command']}`: {record['epochs']} epochs in {record['wall_s']:.0f} s, {record['date']}, commit "
-        f"{record['commit'] or 'unknown'}, {record['threads']} threads, {record['machine']}{weighted}{part}"
+        f"- {row.name}: `{record['command']}`: {_epochs(record)} in {record['wall_s']:.0f} s, {record['date']}, "
+        f"commit {record['commit'] or 'unknown'}, {_made_on(record)}{_weighted(record)}"
     )
+
+
+def _epochs(record: Record) -> str:
+    first = f"first stage {record['first_stage_epochs']}, then " if "first_stage_epochs" in record else ""
+    return f"{first}{record['epochs']} epochs"
+
+
+def _made_on(record: Record) -> str:
+    """Threads, processor, and (older records lack them) device and type of matrix products, on which figures depend."""
+    told = f"{record['threads']} threads, {record['machine']}"
+    return f"{told}, {record['device']}, products in {record['products']}" if record.get("products") else told
+
+
+def _weighted(record: Record) -> str:
+    if not record.get("iw_samples"):
+        return ""
+    some = record.get("iw_sentences")
+    part = f" of {some} sentences" if some != record.get("sentences") else ""
+    return f"; NLL (IW) from {record['iw_samples']} samples{part}"

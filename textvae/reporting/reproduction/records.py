@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from textvae.reporting.reproduction.limits import cut_short, ended
 from textvae.reporting.reproduction.tables import LIMIT, PLACES, Row, Table
 
 Record = dict[str, Any]
 TRUTH = {"true_nll": "test_nll", "entropy": "entropy", "information": "information"}
-MADE = ("commit", "date", "machine", "threads", "torch")
+MADE = ("commit", "date", "machine", "device", "products", "threads", "torch")
 
 
 def record_of(
@@ -23,7 +24,6 @@ def record_of(
     """
     train, made, corpus = summary["train"], summary.get("environment", {}), summary.get("corpus", {})
     limit = max(config["train"]["max_epochs"], train["epochs"])
-    ended = _ended(config, train)
     published = table.epochs_of(row)
     return {
         "row": row.name,
@@ -34,8 +34,8 @@ def record_of(
         "steps": train["steps"],
         "max_epochs": limit,
         "published_epochs": published,
-        "ended": ended,
-        "cut_short": ended != "plateaus" and _below(table, row, config, train),
+        "ended": ended(config["train"], train),
+        "cut_short": cut_short(table, row, config, train, first["train"] if first else None),
         "wall_s": train["wall_s"] + (first["train"]["wall_s"] if first else 0.0),
         **({"first_stage_epochs": first["train"]["epochs"]} if first else {}),
         "command": command(config.get("overrides", []), summary["seed"], train["epochs"]),
@@ -53,10 +53,23 @@ def command(overrides: Iterable[str], seed: int, epochs: int) -> str:
 
 
 def merged(records: Sequence[Record], new: Record, order: Sequence[str]) -> list[Record]:
-    """The records with one more, in the place of that of the same row and seed; in the order of the rows."""
+    """The records with one more, in the place of that of the same row and seed; in the order of the rows.
+
+    One that is cut short does not take the place of one that is not: then the records stay as they are.
+    """
+    if beaten(records, new):
+        return list(records)
     kept = [old for old in records if (old["row"], old["seed"]) != (new["row"], new["seed"])]
     places = {name: number for number, name in enumerate(order)}
     return sorted([*kept, new], key=lambda record: (places.get(record["row"], len(places)), record["seed"]))
+
+
+def beaten(records: Iterable[Record], new: Record) -> bool:
+    """Whether the new record is cut short while there is one of its row and seed that is not."""
+    key = (new["row"], new["seed"])
+    return bool(new["cut_short"]) and any(
+        (old["row"], old["seed"]) == key and not old["cut_short"] for old in records
+    )
 
 
 def same_run(one: Record, other: Record) -> bool:
@@ -107,21 +120,3 @@ def spread(values: Iterable[Any]) -> Spread | None:
 
 def _flat(value: Any) -> bool:
     return value is None or isinstance(value, int | float | str)
-
-
-def _ended(config: Mapping[str, Any], train: Mapping[str, Any]) -> str:
-    """What ended a finished run: only the last plateau ends one before its limits."""
-    limits = config["train"]
-    if limits.get("max_steps") is not None and train["steps"] >= limits["max_steps"]:
-        return "steps"
-    return "epochs" if train["epochs"] >= limits["max_epochs"] else "plateaus"
-
-
-def _below(table: Table, row: Row, config: Mapping[str, Any], train: Mapping[str, Any]) -> bool:
-    """Whether a limit that the row does not ask for has cut a run."""
-    published = table.epochs_of(row)
-    if published is not None:
-        return bool(train["epochs"] < published)
-    asked = {word for word in row.overrides if word.startswith("train.max_")}
-    given = {word for word in config.get("overrides", []) if word.startswith("train.max_")}
-    return bool(given - asked)

@@ -1,0 +1,117 @@
+"""scripts/runner.py: what is left of a job to do, told from the files of its folder."""
+
+import importlib.util
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.reporting.reproduction.records import table
+from textvae.errors import ConfigError
+from textvae.reporting.reproduction.tables import Row
+
+ROW = Row("a", ("experiment=x",))
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[ModuleType]:
+    before = list(sys.path)
+    sys.path.insert(0, str(ROOT / "scripts"))
+    spec = importlib.util.spec_from_file_location("runner", ROOT / "scripts" / "runner.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    sys.path[:] = before
+
+
+class Stages:
+    """The folder of a run with a first stage, each limited to `limit` epochs when it was begun."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self.folder, train = folder, {"max_epochs": limit, "max_steps": None}
+        (folder / "pretraining").mkdir(parents=True)
+        config = {
+            "overrides": ["experiment=x", f"train.max_epochs={limit}"],
+            "train": train,
+            "pretraining": {"train": {"max_epochs": limit}},
+            "compute": {"device": "auto"},
+        }
+        (folder / "config.json").write_text(json.dumps(config))
+        (folder / "pretraining" / "last.safetensors").touch()
+
+    def end(self, stage: str, epochs: int, **more: Any) -> None:
+        train = {"epochs": epochs, "steps": 10 * epochs, **more}
+        (self.folder / stage / "summary.json").write_text(json.dumps({"train": train}))
+
+    def words(self, runner: ModuleType, epochs: int, device: str | None = None) -> list[str] | None:
+        job = runner.Job(ROW, 0, self.folder)
+        return runner.arguments(table(), job, epochs, device)
+
+
+def test_a_first_stage_that_was_cut_short_is_not_taken_for_a_whole_one(runner, tmp_path) -> None:
+    stages = Stages(tmp_path / "0", limit=2)
+    with pytest.raises(ConfigError, match=rf"{tmp_path / '0'} has a first stage of 2 epochs, 100 are"):
+        stages.words(runner, 100)
+    stages.end("pretraining", 2)
+    assert stages.words(runner, 2) == [f"resume={tmp_path / '0'}", "train.max_epochs=2"]
+    stages.end("", 2)
+    assert stages.words(runner, 2) is None
+    with pytest.raises(ConfigError, match="move it away"):
+        stages.words(runner, 100)
+
+
+def test_a_first_stage_that_ended_by_itself_lets_the_second_go_further(runner, tmp_path) -> None:
+    stages = Stages(tmp_path / "0", limit=50)
+    stages.end("pretraining", 40, ended="plateaus")
+    stages.end("", 50)
+    assert stages.words(runner, 100) == [f"resume={tmp_path / '0'}", "train.max_epochs=100"]
+    stages.end("", 60, ended="plateaus")
+    assert stages.words(runner, 100) is None  # taken further once, it has ended by itself
+
+
+def test_a_device_that_a_resumed_run_does_not_take_is_said(runner, tmp_path, capsys) -> None:
+    stages = Stages(tmp_path / "0", limit=2)
+    stages.words(runner, 2, "cuda")
+    assert "own compute.device=auto; --device cuda is for new runs" in capsys.readouterr().err
+    stages.words(runner, 2, "auto")
+    assert capsys.readouterr().err == ""
+
+
+def test_what_another_process_trains_is_skipped(runner, tmp_path, capsys) -> None:
+    job, planned = runner.Job(ROW, 0, tmp_path / "a" / "0"), []
+    runs = runner.Runner(planned.append, lambda job: None, at_once=1)  # append: None, as of a finished run
+    with runner.taken(job.lock):
+        runs.run([job])
+    assert "a seed 0: skipped: another process trains it" in capsys.readouterr().out
+    assert planned == [] and runs.failures == {}
+    runs.run([job])
+    assert planned == [job]
+
+
+def test_a_process_keeps_its_lock_where_its_parent_has_gone(runner, tmp_path) -> None:
+    with runner.taken(tmp_path / "lock") as lock:
+        child = subprocess.Popen(["sleep", "100"], pass_fds=(lock.fileno(),))
+    assert runner.taken(tmp_path / "lock") is None
+    child.kill()
+    child.wait()
+    with runner.taken(tmp_path / "lock"):
+        pass
+
+
+def test_the_end_of_a_terminal_counts_unless_it_was_to_be_ignored(runner) -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        assert signal.SIGHUP in runner.ending_signals()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        assert runner.ending_signals() == [signal.SIGINT, signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGHUP, before)
