@@ -16,7 +16,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from itertools import count, islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from torch.nn import functional as F
 
 from textvae.data.batching import Batch, Batcher
 from textvae.data.prepare import prepare
+from textvae.data.store import TokenStore, write_store
 from textvae.errors import TextVAEError
 from textvae.evaluation.information import information
 from textvae.evaluation.likelihood import importance_weighted_log_prob
@@ -318,6 +321,30 @@ def corpus(data: Any, seconds: float, sentences: int = 1_000_000) -> dict[str, f
     return found | {"bytes_a_sentence": more * 2**20 / (9 * sentences)}
 
 
+def index(data: Any, seconds: float, sentences: int = 1_000_000) -> dict[str, float]:
+    """Anonymous memory that reading a store of so many sentences takes, and ten times as many, while epochs are drawn."""
+    found: dict[str, float] = {"sentences": sentences}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, times in (("", 1), ("_10x", 10)):
+            path = Path(folder) / f"store{times}.arrow"
+            lengths = np.random.default_rng(0).integers(3, 21, sentences * times, dtype=np.int32)
+            write_store(path, ([2] * length for length in lengths.tolist()))
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+                found[f"rss_mib{name}"] = alone.submit(memory_of_reading, path).result()
+    more = found["rss_mib_10x"] - found["rss_mib"]
+    return found | {"bytes_a_sentence": more * 2**20 / (9 * sentences)}
+
+
+def memory_of_reading(path: Path) -> float:
+    """MiB of anonymous memory more, once a batch of each of two epochs has been drawn."""
+    keep_freed_memory()
+    before = anonymous(os.getpid())
+    batcher = Batcher(TokenStore(path), 32)
+    for epoch in range(2):
+        next(batcher.epoch(epoch))
+    return anonymous(os.getpid()) - before
+
+
 def write_sentences(path: Path, count: int) -> None:
     """`count` sentences of 3 to 20 made-up words of 2,000, one a line."""
     chance = np.random.default_rng(0)
@@ -342,15 +369,20 @@ def peak_anonymous(*options: str, variables: dict[str, str] | None = None) -> fl
             )
         while process.poll() is None:
             try:
-                lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-                anonymous = next((line for line in lines if line.startswith("RssAnon")), "RssAnon: 0 kB")
-                peak = max(peak, int(anonymous.split()[1]) / 1024)
+                peak = max(peak, anonymous(process.pid))
             except (FileNotFoundError, ProcessLookupError):
                 break
             time.sleep(0.05)
         if process.wait():
             raise SystemExit(f"textvae train {' '.join(options)} failed: {said.read_text()[-500:]}")
     return peak
+
+
+def anonymous(process: int) -> float:
+    """Its RssAnon, MiB; OSError where it has ended."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    said = next((line for line in lines if line.startswith("RssAnon")), "RssAnon: 0 kB")
+    return int(said.split()[1]) / 1024
 
 
 def startup(data: Any, seconds: float) -> dict[str, float]:
@@ -415,6 +447,7 @@ ROWS: dict[str, Callable[..., dict[str, float]]] = {
     "generate": generate,
     "memory": memory,
     "corpus": corpus,
+    "index": index,
     "startup": startup,
 }
 
