@@ -6,6 +6,7 @@ scripts/benchmark.py [--only NAME] [--seconds 60] [--json FILE]      with TEXTVA
 The reference is what older code does: nn.LSTM, the logits of all tokens at once, F.cross_entropy, dense gradients, dense SGD with
 clip_grad_norm_, float32, torch's default settings. Same network (He et al. 2019, 256/256/z32), same batches of PTB, same loss.
 Tokens are words and ends of sentences, no padding. Only ratios within one run say anything on a shared machine.
+FILE keeps the rows that are not run again.
 """
 
 import argparse
@@ -452,6 +453,12 @@ ROWS: dict[str, Callable[..., dict[str, float]]] = {
 }
 
 
+def kept(file: Path | None) -> dict[str, Any]:
+    """What the file holds of earlier rows, each with what it was measured on."""
+    earlier = json.loads(file.read_text()) if file and file.exists() else {}
+    return {"measured": {}, **earlier}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -466,9 +473,10 @@ def main() -> int:
         data = prepare({"name": "ptb"}, {"name": "word", "size": None})
     except TextVAEError as error:
         raise SystemExit(f"error: {error}") from error
-    results: dict[str, Any] = {"environment": environment(torch.device("cpu"))}
+    results = kept(arguments.json)
     for name in [arguments.only] if arguments.only else ROWS:
         results[name] = ROWS[name](data, arguments.seconds)
+        results["measured"][name] = environment(torch.device("cpu"))
         print(
             f"{name:<15}" + "  ".join(f"{key} {value:,.3f}" for key, value in results[name].items()),
             flush=True,
