@@ -58,7 +58,7 @@ def test_own_text_with_a_column_of_labels(tmp_path):
         "\n".join(row.replace("rain", "snow") for row in rows), encoding="utf-8"
     )
     says_one_line(
-        inside("evaluate", "checkpoint=run", "+data.file=other.tsv", cwd=tmp_path), "'snow'", "rain, sun"
+        inside("evaluate", "checkpoint=run", "data.file=other.tsv", cwd=tmp_path), "'snow'", "rain, sun"
     )
     says_one_line(
         inside("evaluate", "checkpoint=run", "+data.labels=false", cwd=tmp_path), "has no labels", "rain, sun"

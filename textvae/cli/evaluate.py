@@ -69,6 +69,7 @@ def chosen_batches(
         )
     if config["split"] not in SPLITS:
         raise ConfigError(f"split is {config['split']!r}, must be one of {', '.join(SPLITS)}")
-    settings = {**vae.config, "data": {**vae.config["data"], **config["data"]}}
+    changed = {key: value for key, value in config["data"].items() if value is not None}
+    settings = {**vae.config, "data": {**vae.config["data"], **changed}}
     data = measurement.prepare_data(settings, out.say, vae.tokenizer, vae.labels)
     return measurement.split_batches(data, settings, config["split"]).in_order(), data.facts
