@@ -1,7 +1,6 @@
 """scripts/reproduce.py with a table of tiny runs: what it keeps, skips, takes up again and reports."""
 
 import fcntl
-import importlib.util
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ import pytest
 
 from tests.cli.process import SMALL, environment
 from tests.conftest import ROOT
+from tests.scripts.loading import script_module
 
 TINY = [word for word in SMALL if not word.startswith(("tracker", "train.max_steps"))]
 VAE, BROKEN = (
@@ -38,13 +38,8 @@ TABLE = {
 
 @pytest.fixture(scope="module")
 def script() -> Iterator[ModuleType]:
-    before = list(sys.path)
-    spec = importlib.util.spec_from_file_location("reproduce", ROOT / "scripts" / "reproduce.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    sys.path[:] = before
+    with script_module("reproduce") as module:
+        yield module
 
 
 class Place:

@@ -1,10 +1,8 @@
 """scripts/runner.py: what is left of a job to do, told from the files of its folder."""
 
-import importlib.util
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.reporting.reproduction.records import table
+from tests.scripts.loading import script_module
 from textvae.errors import ConfigError
 from textvae.reporting.reproduction.tables import Row
 
@@ -22,14 +20,8 @@ ROW = Row("a", ("experiment=x",))
 
 @pytest.fixture(scope="module")
 def runner() -> Iterator[ModuleType]:
-    before = list(sys.path)
-    sys.path.insert(0, str(ROOT / "scripts"))
-    spec = importlib.util.spec_from_file_location("runner", ROOT / "scripts" / "runner.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    sys.path[:] = before
+    with script_module("runner") as module:
+        yield module
 
 
 class Stages:
