@@ -5,6 +5,7 @@ import torch
 
 from tests.tiny import tiny_batch, tiny_model, tiny_objective
 from textvae.errors import TrainingError
+from textvae.networks.estimated_cross_entropy import EstimatedCrossEntropy
 from textvae.training.descent import Descent
 from textvae.training.optimizers import sgd
 from textvae.training.updaters import Aggressive, EncoderSteps, Joint
@@ -106,7 +107,21 @@ def test_aggressive_phase_ends_for_good_when_information_falls():
     assert other.step(tiny_batch(), never, 0).logs["inner_updates"] == 0
 
 
-@pytest.mark.parametrize("settings", [{"clip": "mine"}, {"window": 0}, {"most": 0}])
+def test_encoder_updates_may_estimate_the_normaliser_and_the_decoders_own_never_does():
+    model, objective, descent = parts()
+    updater = Aggressive(model, objective, descent, clip="own", most=3, words=1)
+    exact, descend, used = model.cross_entropy, descent.descend, []
+    descent.descend = lambda *a: used.append(model.cross_entropy) or descend(*a)
+    updater.step(tiny_batch(), tiny_batch, 0)
+    assert [isinstance(way, EstimatedCrossEntropy) for way in used] == [True] * 3 + [False]
+    assert model.cross_entropy is exact
+    assert {way.words for way in used[:3]} == {1}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"clip": "mine"}, {"window": 0}, {"most": 0}, {"words": 512}, {"clip": "own", "words": 0}],
+)
 def test_aggressive_settings_out_of_range(settings):
     with pytest.raises(ValueError):
         Aggressive(*parts(), **settings)

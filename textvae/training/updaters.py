@@ -8,6 +8,7 @@ from torch import Tensor
 
 from textvae.data.batching import Batch
 from textvae.model import SentenceVAE
+from textvae.networks.estimated_cross_entropy import EstimatedCrossEntropy
 from textvae.networks.frozen import frozen
 from textvae.objectives.objective import Loss, Objective
 from textvae.training.descent import Descent, Part
@@ -59,7 +60,8 @@ class Aggressive(Joint):
     after every `window` the mean loss a token is compared with that of the window before, and they end when it
     rose. The phase ends for good, and joint steps follow, at the first validation whose `mi_he2019_batch` is below
     that of the one before. `clip` says whose gradient norm is bounded in encoder updates: "joint", that of all
-    parameters as published, or "own", the encoder's, which needs no gradient of the decoder's weights.
+    parameters as published, or "own", the encoder's, which needs no gradient of the decoder's weights. Then encoder
+    updates may estimate the normaliser of each word from the batch's words and `words` others; None takes all.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Aggressive(Joint):
         clip: str = "joint",
         window: int = 15,
         most: int = 99,
+        words: int | None = None,
     ) -> None:
         super().__init__(model, objective, descent)
         choices = {"joint": (descent.parts, _as_they_are), "own": ((descent.inference,), frozen)}
@@ -77,8 +80,12 @@ class Aggressive(Joint):
             raise ValueError(f"clip is {clip!r}, must be one of {', '.join(choices)}")
         if window < 1 or most < 1:
             raise ValueError(f"window is {window} and most {most}, both must be at least 1")
+        if words is not None and (words < 1 or clip != "own"):
+            raise ValueError(
+                f"words is {words} and clip {clip!r}: some words of at least 1 need the clip 'own'"
+            )
         self.norm_over, self.decoder_mode = choices[clip]
-        self.window, self.most = window, most
+        self.window, self.most, self.words = window, most, words
         self.active, self.mutual_information = True, 0.0
 
     def step(self, batch: Batch, more: More, step: int) -> Loss:
@@ -91,7 +98,7 @@ class Aggressive(Joint):
 
     def encoder_update(self, batch: Batch, step: int) -> Loss:
         """One gradient step of the inference parameters alone."""
-        with self.decoder_mode(self.descent.generative.parameters):
+        with self.decoder_mode(self.descent.generative.parameters), _from_words(self.model, self.words):
             return self.descend(batch, step, [self.descent.inference], self.norm_over)
 
     def _encoder_updates(self, batch: Batch, more: More, step: int) -> int:
@@ -142,6 +149,18 @@ class EncoderSteps(Joint):
 @contextmanager
 def _as_they_are(parameters: Iterable[Tensor]) -> Iterator[None]:
     yield
+
+
+@contextmanager
+def _from_words(model: SentenceVAE, words: int | None) -> Iterator[None]:
+    """The model takes the normaliser of each word from so many words within; None: from all."""
+    exact = model.cross_entropy
+    if words is not None:
+        model.cross_entropy = EstimatedCrossEntropy(exact, words)
+    try:
+        yield
+    finally:
+        model.cross_entropy = exact
 
 
 UPDATERS: dict[str, Callable[..., Updater]] = {

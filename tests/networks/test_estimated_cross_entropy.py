@@ -1,0 +1,86 @@
+"""The cross-entropy from some of the words against the whole one, in float64."""
+
+import pytest
+import torch
+
+from textvae.networks.cross_entropy import CrossEntropy
+from textvae.networks.estimated_cross_entropy import PILOTS, EstimatedCrossEntropy
+
+V, H, N = 900, 16, 40
+
+
+def problem(tokens: int = N) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    torch.manual_seed(0)
+    hidden = (torch.randn(H) + 0.5 * torch.randn(tokens, H)).double().requires_grad_()
+    return hidden, torch.randn(V, H).double(), torch.randint(V, (tokens,))
+
+
+def values_and_gradients(way: CrossEntropy, tokens: int = N) -> tuple[torch.Tensor, torch.Tensor]:
+    hidden, weight, targets = problem(tokens)
+    torch.manual_seed(1)
+    log_p = way(hidden, weight, targets)
+    return log_p.detach(), torch.autograd.grad(log_p.sum(), hidden)[0]
+
+
+def errors(words: int, tokens: int = N) -> tuple[float, float]:
+    """Of the values, nats; of the gradients, relative to their norm."""
+    value, gradient = values_and_gradients(CrossEntropy(), tokens)
+    some, slope = values_and_gradients(EstimatedCrossEntropy(CrossEntropy(), words), tokens)
+    return float((some - value).abs().mean()), float((slope - gradient).norm() / gradient.norm())
+
+
+@pytest.mark.parametrize("tokens", [N, 2 * PILOTS + 1])
+def test_values_and_gradients_are_near_the_exact_ones(tokens):
+    off, astray = errors(150, tokens)
+    assert 0 < off < 0.05
+    assert 0 < astray < 0.1
+
+
+def test_more_words_err_less():
+    (off, astray), (less_off, less_astray) = errors(20), errors(320)
+    assert off > 2 * less_off
+    assert astray > 2 * less_astray
+
+
+def test_the_sum_is_unbiased():
+    hidden, weight, targets = problem()
+    exact, estimating = CrossEntropy(), EstimatedCrossEntropy(CrossEntropy(), 30)
+    whole = exact(hidden, weight, targets).detach()
+    ratios = torch.stack([(whole - estimating(hidden, weight, targets).detach()).exp() for _ in range(1500)])
+    assert ratios.std() > 1e-3
+    assert abs(float(ratios.mean()) - 1) < 4 * float(ratios.mean(1).std()) / 1500**0.5
+
+
+def test_the_gradient_is_that_of_the_estimate():
+    hidden, weight, targets = problem(6)
+
+    def estimate(rows: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(2)
+        return EstimatedCrossEntropy(CrossEntropy(), 100)(rows, weight, targets).sum()
+
+    (slope,) = torch.autograd.grad(estimate(hidden), hidden)
+    direction = torch.zeros_like(hidden)
+    direction[3] = torch.randn(H)  # a change too small to change which words are taken
+    step = 1e-6 * direction
+    difference = (estimate(hidden + step) - estimate(hidden - step)) / 2e-6
+    # d log Z^ at fixed words and chances: the finite difference moves the chances by the pilots as well.
+    assert (slope * direction).sum().item() == pytest.approx(difference.item(), rel=0.05)
+
+
+def test_it_is_exact_without_gradients_without_words_and_where_the_vocabulary_is_small():
+    hidden, weight, targets = problem()
+    exact, estimating = CrossEntropy(), EstimatedCrossEntropy(CrossEntropy(), 100)
+    with torch.no_grad():
+        assert torch.equal(estimating(hidden, weight, targets), exact(hidden, weight, targets))
+    few = EstimatedCrossEntropy(CrossEntropy(), V // 2)
+    torch.testing.assert_close(few(hidden, weight, targets), exact(hidden, weight, targets))
+    assert estimating(hidden[:0], weight, targets[:0]).shape == (0,)
+
+
+def test_samples_of_the_same_words():
+    hidden, weight, targets = problem()
+    doubled = hidden.expand(2, N, H)
+    torch.manual_seed(3)
+    log_p = EstimatedCrossEntropy(CrossEntropy(), 100)(doubled, weight, targets)
+    assert log_p.shape == (2, N)
+    torch.testing.assert_close(log_p[0], log_p[1])
