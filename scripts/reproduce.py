@@ -24,7 +24,6 @@ from omegaconf import OmegaConf
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from locks import alone  # noqa: E402
 from runner import Job, Runner, arguments  # noqa: E402
 
 import textvae  # noqa: E402
@@ -35,6 +34,7 @@ from textvae.reporting.reproduction.page import page  # noqa: E402
 from textvae.reporting.reproduction.records import Record, Results, beaten, merged, record_of, same_run  # noqa: E402
 from textvae.reporting.reproduction.tables import Table, settings_of, table_of  # noqa: E402
 from textvae.training.files import write_json  # noqa: E402
+from textvae.training.locks import awaited  # noqa: E402
 
 TABLES = Path("results") / "tables"
 
@@ -80,7 +80,7 @@ class Book:
 
     def keep(self, job: Job) -> None:
         """A finished run's record, and the page with it, by one process at a time."""
-        with alone(self.source):
+        with awaited(self.source):
             self._keep(job)
 
     def _keep(self, job: Job) -> None:
@@ -184,7 +184,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         book = Book(options.table, options.docs)
         jobs = jobs_of(book.table, options)
-        with alone(book.source):
+        with awaited(book.source):
             book.render()
     except TextVAEError as error:
         print(f"scripts/reproduce: {error}", file=sys.stderr)

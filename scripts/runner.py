@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from locks import taken
-
 from textvae.errors import ConfigError, TextVAEError
 from textvae.reporting.reproduction.limits import ended, first_limits, shares_limit
 from textvae.reporting.reproduction.tables import LIMIT, Row, Table, settings_of
+from textvae.training.interruption import ending_signals
+from textvae.training.locks import taken
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEAK_EVERY = 60.0  # seconds
@@ -196,12 +196,6 @@ class Runner:
         elif not (self.stopping and status in (130, -signal.SIGINT)):
             self.failures[job.name] = f"{job.last_line()} (exit status {status}, log: {job.log})"
             print(f"{job.name}: FAILED", flush=True)
-
-
-def ending_signals() -> list[signal.Signals]:
-    """SIGHUP is among them but where it was to be ignored, as nohup asks for."""
-    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
-    return [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else [])]
 
 
 def cores() -> int:

@@ -18,7 +18,6 @@ from textvae.model import SentenceVAE, build_model
 from textvae.networks.cross_entropy import CrossEntropy
 from textvae.networks.decoder import LSTMDecoder
 from textvae.networks.frozen import frozen
-from textvae.networks.recurrence import Recurrence
 from textvae.registry import construct
 
 
@@ -159,16 +158,17 @@ class Slope(torch.autograd.Function):
 @contextmanager
 def _exact_products(model: SentenceVAE) -> Iterator[None]:
     """Matrix products in the type of the weights: what is measured must not hang on how a model was trained."""
-    recurrences = [part.recurrence for part in model.modules() if isinstance(part, LSTMDecoder)]
-    rounding: list[CrossEntropy | Recurrence] = [model.cross_entropy, *recurrences]
-    before = [part.products for part in rounding]
+    rounding = [part.recurrence for part in model.modules() if isinstance(part, LSTMDecoder)]
+    cross_entropy, products = model.cross_entropy, [part.products for part in rounding]
+    model.cross_entropy = CrossEntropy()
     try:
         for part in rounding:
             part.products = None
         yield
     finally:
-        for part, products in zip(rounding, before, strict=True):
-            part.products = products
+        model.cross_entropy = cross_entropy
+        for part, before in zip(rounding, products, strict=True):
+            part.products = before
 
 
 REFINEMENTS: dict[str, Callable[..., Refinement]] = {"none": Unrefined, "semi_amortised": SemiAmortised}

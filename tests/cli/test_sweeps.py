@@ -5,20 +5,20 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import count, product
+from itertools import product
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from tests.cli.process import SMALL, command, environment, inside, says_one_line, summary, textvae
 from tests.cli.test_train import EPOCHS, metrics, same_weights
 from textvae.cli.locations import config_directory
+from textvae.latents.posteriors import HEADS
+from textvae.objectives.objective import build_objective
+from textvae.registry import construct
 from textvae.training.files import load_state
-from textvae.training.sweeps import Sweep
-from textvae.training.trainer import Trainer
 
 CONF = config_directory()
 READY = sorted(path.stem for path in (CONF / "sweep").glob("*.yaml"))
@@ -95,26 +95,27 @@ def test_failed_jobs_are_listed_and_run_again_alone(tmp_path):
     assert summary(tmp_path / "mine" / "data.file-a.txt") == first
 
 
-def test_a_job_stopped_in_its_first_stage_goes_on_there(tmp_path, monkeypatch):
-    @contextmanager
-    def after_five_steps(sweep: Sweep) -> Iterator[Callable[[], bool]]:
-        asked = count(1)
-        yield lambda: next(asked) == 5 and (sweep.stop() or True)
-
-    stages = ["-m", *EPOCHS, "experiment=grammar/pretraining", "train.max_epochs=1", "sweep_dir=mine"]
-    with monkeypatch.context() as stopped:
-        stopped.setattr(Sweep, "stopping", after_five_steps)
-        done = inside("train", *stages, cwd=tmp_path)
+def test_a_job_stopped_in_its_first_stage_goes_on_there(tmp_path):
+    stages = [*LONG, "experiment=grammar/pretraining", "train.max_epochs=3", "sweep_dir=mine"]
     job = tmp_path / "mine" / "run"
-    assert done.returncode == 130 and states(tmp_path / "mine") == {"run": "open"}
-    assert load_state(job / "pretraining" / "last.safetensors")["step"] == 5
+    with open(tmp_path / "log", "w") as log:
+        process = subprocess.Popen(
+            command("train", "-m", *stages), env=environment(), cwd=tmp_path, stderr=log
+        )
+    deadline = time.monotonic() + 120
+    while not (job / "pretraining" / "last.safetensors").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130 and states(tmp_path / "mine") == {"run": "open"}
+    stopped_at = load_state(job / "pretraining" / "last.safetensors")["step"]
     assert not (job / "last.safetensors").exists()
-    restored, restore = [], Trainer.restore
-    monkeypatch.setattr(Trainer, "restore", lambda self: (restored.append(self.folder.path), restore(self)))
-    done = inside("train", *stages, cwd=tmp_path)
+    done = inside("train", "-m", *stages, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert [path.name for path in restored] == ["pretraining"]
-    assert summary(job)["train"]["steps"] == summary(job / "pretraining")["train"]["steps"]
+    steps = summary(job / "pretraining")["train"]["steps"]
+    assert 0 < stopped_at < steps == summary(job)["train"]["steps"]
+    epochs = [row["epoch"] for row in metrics(job / "pretraining") if "epoch" in row]
+    assert epochs == [1, 2, 3]
 
 
 def test_a_changed_setting_does_not_pass_for_the_finished_one(tmp_path):
@@ -152,11 +153,33 @@ def test_errors_of_the_command_leave_nothing(tmp_path, overrides, parts):
 @pytest.mark.parametrize("name", READY)
 def test_every_job_of_a_ready_sweep_composes(name):
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        params = compose("train", [f"sweep={name}"], return_hydra_config=True).hydra.sweeper.params
-        lists = [[f"{key}={value}" for value in str(values).split(",")] for key, values in params.items()]
-        for job in product(*lists) if name != "optuna" else []:
-            compose("train", [*job])
+        for job in jobs_of(name):
+            compose("train", job)
     assert CONF.joinpath("sweep", f"{name}.yaml").read_text().splitlines()[1].startswith("# ")
+
+
+@pytest.mark.parametrize(
+    ("name", "experiment"),
+    [
+        ("schedules", "ptb/free_bits"),
+        ("schedules", "grammar/annealing"),
+        ("free_bits", "grammar/cured"),
+        ("free_bits", "ptb/pretraining"),
+    ],
+)
+def test_every_job_of_a_ready_sweep_can_be_made_of_an_experiment(name, experiment):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        for job in jobs_of(name):
+            config = OmegaConf.to_container(compose("train", [f"experiment={experiment}", *job]))
+            head = construct(HEADS, config["latent"], "latent", inputs=1)
+            build_objective(config, steps_per_epoch=10, vocabulary=20, head=head)
+
+
+def jobs_of(name: str) -> list[list[str]]:
+    """Their overrides; those of a search are not known beforehand."""
+    params = compose("train", [f"sweep={name}"], return_hydra_config=True).hydra.sweeper.params
+    lists = [[f"{key}={value}" for value in str(values).split(",")] for key, values in params.items()]
+    return [list(job) for job in product(*lists)] if name != "optuna" else []
 
 
 def test_there_are_ready_sweeps():

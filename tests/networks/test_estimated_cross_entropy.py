@@ -42,6 +42,15 @@ def test_more_words_err_less():
     assert astray > 2 * less_astray
 
 
+def test_products_in_bfloat16_stay_near():
+    value, gradient = values_and_gradients(CrossEntropy())
+    rounding = EstimatedCrossEntropy(CrossEntropy(products=torch.bfloat16), 320)
+    some, slope = values_and_gradients(rounding)
+    assert float((some - value).abs().mean()) < 0.05
+    assert float((slope - gradient).norm() / gradient.norm()) < 0.05
+    assert some.dtype == torch.float64
+
+
 def test_the_sum_is_unbiased():
     hidden, weight, targets = problem()
     exact, estimating = CrossEntropy(), EstimatedCrossEntropy(CrossEntropy(), 30)

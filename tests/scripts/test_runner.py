@@ -104,6 +104,6 @@ def test_the_end_of_a_terminal_counts_unless_it_was_to_be_ignored(runner) -> Non
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
         assert signal.SIGHUP in runner.ending_signals()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        assert runner.ending_signals() == [signal.SIGINT, signal.SIGTERM]
+        assert runner.ending_signals() == (signal.SIGINT, signal.SIGTERM)
     finally:
         signal.signal(signal.SIGHUP, before)

@@ -180,7 +180,7 @@ def test_a_job_may_go_on_elsewhere(sweep, console, monkeypatch):
     runs, folder = trains(monkeypatch), sweep.folder / "a"
     folder.mkdir()
     here = {"compute": {"device": "cuda", "precision": "auto"}, "train": {"log_every": 5, "max_epochs": 1}}
-    there = {"compute": {"device": "cpu", "precision": "auto", "threads": 2, "normaliser_words": 512}}
+    there = {"compute": {"device": "cpu", "precision": "auto", "threads": 2}}
     (folder / "config.json").write_text(json.dumps(CONFIG | here))
     sweep.visit(folder, CONFIG | there | {"train": {"log_every": 9, "max_epochs": 1}}, "all", console)
     assert sweep.outcomes() == [("a", FINISHED, "", True)] and runs == ["a"]

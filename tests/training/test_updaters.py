@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from tests.tiny import tiny_batch, tiny_model, tiny_objective
+from tests.tiny import CONFIG, tiny_batch, tiny_model, tiny_objective
 from textvae.errors import TrainingError
+from textvae.model import build_model
 from textvae.networks.estimated_cross_entropy import EstimatedCrossEntropy
 from textvae.training.descent import Descent
 from textvae.training.optimizers import sgd
@@ -116,6 +117,31 @@ def test_encoder_updates_may_estimate_the_normaliser_and_the_decoders_own_never_
     assert [isinstance(way, EstimatedCrossEntropy) for way in used] == [True] * 3 + [False]
     assert model.cross_entropy is exact
     assert {way.words for way in used[:3]} == {1}
+
+
+def test_an_estimated_encoder_update_is_near_the_exact_one():
+    changes = []
+    for words in (None, 250):
+        model = large_model()
+        updater = Aggressive(model, tiny_objective(), Descent(model, sgd(0.1), 0.0), clip="own", words=words)
+        before = torch.cat([p.detach().flatten() for p in model.inference_parameters()])
+        torch.manual_seed(1)
+        updater.encoder_update(tiny_batch((6,) * 8), 0)
+        changes.append(torch.cat([p.detach().flatten() for p in model.inference_parameters()]) - before)
+    exact, estimated = changes
+    assert 0 < (estimated - exact).norm() < 0.3 * exact.norm()
+
+
+def large_model():
+    """Of a vocabulary from which some words can be drawn."""
+    torch.manual_seed(0)
+    return build_model(CONFIG, 600, unk=3).double()
+
+
+@pytest.mark.parametrize("kind", [Aggressive, EncoderSteps])
+def test_what_updates_the_encoder_by_itself_needs_one(kind):
+    with pytest.raises(ValueError, match="none that learns"):
+        kind(*parts(encoder={"name": "none"}, latent={"name": "none"}))
 
 
 @pytest.mark.parametrize(

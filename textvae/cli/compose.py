@@ -72,12 +72,14 @@ def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) 
 
 
 def plain(config: DictConfig, verb: str) -> dict[str, Any]:
-    """The config with every reference resolved; ConfigError for a value that must be given and is not."""
+    """The config with every reference resolved. ConfigError for one to nothing, and for a value that must be given and is not."""
     try:
         return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
     except MissingMandatoryValue as error:
         key = str(error).split(":")[-1].strip().splitlines()[0]
         raise ConfigError(f"{key} must be given: textvae {verb} {key}=...") from error
+    except OmegaConfBaseException as error:
+        raise ConfigError(_one_line(error)) from error
 
 
 def _one_line(error: BaseException) -> str:

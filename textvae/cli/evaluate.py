@@ -41,7 +41,7 @@ def main(overrides: Sequence[str]) -> None:
 
 def evaluate(config: dict[str, Any]) -> None:
     vae, out, evaluation = open_run(config), console(), measurement.Evaluation.of(config)
-    build_compute(config).place(vae.model)
+    build_compute({"compute": config["compute"] | _normaliser(vae, config)}).place(vae.model)
     chosen, facts = chosen_batches(vae, config, out)
     metrics = measurement.measure(vae.model, chosen, evaluation, config["seed"], out.progress)
     for name in SHOWN:
@@ -54,6 +54,14 @@ def evaluate(config: dict[str, Any]) -> None:
     measurement.say_verdict(metrics, facts, print)
     if config["output"]:
         write_json(Path(config["output"]), plain(metrics))
+
+
+def _normaliser(vae: TextVAE, config: dict[str, Any]) -> dict[str, int | None]:
+    """As the command says, or as the run has it; a run of before it could be estimated has an exact one."""
+    said = config["compute"]["normaliser_words"]
+    return {
+        "normaliser_words": vae.config.get("compute", {}).get("normaliser_words") if said == "run" else said
+    }
 
 
 def chosen_batches(

@@ -1,10 +1,13 @@
-"""One job of a sweep in a process of its own: a request as JSON on standard input, the outcome in the job's folder."""
+"""One job of a sweep in a process of its own: a request as JSON on standard input, the outcome in the job's folder.
+
+It speaks as a single run does where no other job runs beside it, else in lines with the job's name.
+"""
 
 import json
 import sys
 from pathlib import Path
 
-from textvae.cli.progress import say
+from textvae.cli.progress import console, say
 from textvae.training.measurement import Console
 from textvae.training.sweeps import Sweep
 
@@ -17,7 +20,8 @@ def main() -> None:
         say(f"[{folder.name}] {line}")
 
     sweep = Sweep(request["sweep"], request["token"])
-    sweep.visit(folder, request["config"], request["which"], Console(labelled, lambda what, done, of: None))
+    speaks = console() if request["alone"] else Console(labelled, lambda what, done, of: None)
+    sweep.visit(folder, request["config"], request["which"], speaks)
 
 
 if __name__ == "__main__":

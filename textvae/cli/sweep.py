@@ -18,15 +18,15 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from textvae.cli import compose
-from textvae.cli.progress import console, say
+from textvae.cli.progress import say
 from textvae.cli.sweep_settings import command, for_hydra, key_of, value_of, which_jobs, with_sweep_folder
 from textvae.errors import ConfigError, Interrupted, TextVAEError
 from textvae.reporting.runs import read_run
+from textvae.training.interruption import ending_signals
 from textvae.training.sweeps import FAILED, FINISHED, OPEN, RUNNING, Outcome, Sweep
 
-DEAD = (
-    RuntimeError  # what submitit and joblib raise, each by classes of its own, where a process of theirs died
-)
+# What submitit and joblib raise, each by classes of its own, where a process of theirs died; Python's own are faults.
+DEAD, FAULTS = RuntimeError, (NotImplementedError, RecursionError)
 
 
 def run_sweep(overrides: Sequence[str]) -> None:
@@ -63,14 +63,17 @@ def launch(settings: Sequence[str], job: "Job") -> Exception | None:
             return None
         except Exception as error:
             now = sum(outcome.state in (FINISHED, FAILED) for outcome in job.sweep.outcomes())
-            if job.sweep.lost() or not isinstance(error, DEAD) or now == settled:
+            if job.sweep.lost() or not _lost_a_process(error) or now == settled:
                 return error
             settled = now
             say(f"a process of the launcher died, the other jobs go on: {_named(error)}")
 
 
 class Job:
-    """What Hydra calls for each job, in this process or in one of a launcher's: it holds only what can be pickled."""
+    """What Hydra calls for each job, in this process or in one of a launcher's: it holds only what can be pickled.
+
+    Each has a process of its own: one that is killed takes neither the command nor another job along.
+    """
 
     def __init__(self, sweep: Sweep, which: str) -> None:
         self.sweep, self.which, self.home = sweep, which, _process()
@@ -89,20 +92,21 @@ class Job:
         settings["overrides"] = list(hydra.overrides.task)
         if settings["tracker"].get("group", "") is None:
             settings["tracker"]["group"] = self.sweep.folder.name
-        if _process() == self.home:
+        alone = _process() == self.home
+        if alone:
             say(f"job {hydra.job.num + 1}: {folder.name}")
-            self.sweep.visit(folder, settings, self.which, console())
         else:
-            self._apart(folder, settings)
+            signal.signal(
+                signal.SIGINT, signal.SIG_IGN
+            )  # a terminal sends it to all, but jobs heed their sweep
+        self._run({"folder": str(folder), "config": settings, "alone": alone}, folder)
         return score(folder, settings["metric"])
 
-    def _apart(self, folder: Path, settings: dict[str, Any]) -> None:
-        """A process for each job: one that is killed takes neither the launcher's nor another job along."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all, but jobs heed their sweep
+    def _run(self, job: dict[str, Any], folder: Path) -> None:
         request = {"sweep": str(self.sweep.folder), "token": self.sweep.token, "which": self.which}
         status = subprocess.run(
             [sys.executable, "-m", "textvae.cli.job"],
-            input=json.dumps(request | {"folder": str(folder), "config": settings}),
+            input=json.dumps(request | job),
             text=True,
             start_new_session=True,
         ).returncode
@@ -153,7 +157,7 @@ def _failures(failed: Sequence[Outcome], jobs: int) -> str:
 
 @contextmanager
 def _signals_stop(sweep: Sweep) -> Iterator[None]:
-    """Ctrl-C and SIGTERM stop all jobs at their next step; the second one ends this process at once."""
+    """Ctrl-C, SIGTERM and the end of the terminal stop all jobs at their next step; the second one ends this process at once."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         if sweep.lost():
@@ -161,7 +165,7 @@ def _signals_stop(sweep: Sweep) -> Iterator[None]:
         sweep.stop()
         say("stopping: each running job saves its state")
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in ending_signals()}
     try:
         yield
     finally:
@@ -179,7 +183,11 @@ def _with_hint(error: Exception) -> Exception:
     missing = re.search(r"hydra/(?:launcher|sweeper)/(joblib|optuna|submitit)", str(error))
     if isinstance(error, ConfigError) and missing:
         return ConfigError(f"{error}; is it installed? pip install 'textvae[{missing[1]}]'")
-    return TextVAEError(f"the launcher ended with {_named(error)}") if isinstance(error, DEAD) else error
+    return TextVAEError(f"the launcher ended with {_named(error)}") if _lost_a_process(error) else error
+
+
+def _lost_a_process(error: Exception) -> bool:
+    return isinstance(error, DEAD) and not isinstance(error, FAULTS)
 
 
 def _named(error: BaseException | None, longest: int = 200) -> str:

@@ -14,7 +14,7 @@ from textvae.errors import ConfigError
 from textvae.training.sweeps import HOW, WHICH, within
 
 MULTIRUN = ("-m", "--multirun")
-BY_WHOM = {"launcher", "hydra/launcher", "hydra.launcher", "hydra.sweeper.n_jobs"}
+BY_WHOM = {"launcher", "hydra/launcher", "hydra.launcher"}
 
 
 def is_sweep(overrides: Sequence[str]) -> bool:

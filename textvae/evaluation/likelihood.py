@@ -32,7 +32,9 @@ def log_weights(model: LatentVariableModel, batch: Batch, samples: int) -> Tenso
 def importance_weighted_log_prob(
     model: LatentVariableModel, batch: Batch, samples: int, row_budget: int = 2048
 ) -> Tensor:
-    """log (1/K) sum_k p(x, z_k) / q(z_k|x), z_k ~ q(z|x) -> (B,) float64, nats; in the mean below log p(x).
+    """log (1/K) sum_k p(x, z_k) / q(z_k|x), z_k ~ q(z|x) -> (B,) float64, nats.
+
+    In the mean below log p(x), but for half the variance of a normaliser that is estimated (networks.normaliser).
 
     The encoder runs once; the decoder sees `row_budget` sentences at a time (at least one), which changes no number
     of a decoder that is exact. One sample where the posterior is a point. Burda et al. 2016, arXiv 1509.00519.
@@ -40,7 +42,7 @@ def importance_weighted_log_prob(
     q, p = model.posterior(batch), model.prior(batch)
     count = 1 if is_deterministic(q) else samples
     z = draw(q, count)
-    parts = z.split(max(1, row_budget // max(1, z.shape[1])))
+    parts = z.split(max(1, row_budget // z.shape[1]))
     ratios = torch.cat([(p.log_prob(part) - q.log_prob(part)).double() for part in parts])
     weights = ratios + _log_likelihood(model, batch, z, row_budget).double()
     return weights.logsumexp(0) - math.log(count)

@@ -14,7 +14,7 @@ class EstimatedCrossEntropy(CrossEntropy):
 
     The sum is estimated without bias, as in networks.normaliser. Tokens differ more than samples of one, so the error is
     larger: small beside the noise of z in a gradient, too large for a figure to report. W gets no gradient. Where the
-    vocabulary is not twice as large nothing is estimated.
+    vocabulary is not twice as large nothing is estimated. Holds (tokens x words) logits.
     """
 
     def __init__(self, exact: CrossEntropy, words: int) -> None:

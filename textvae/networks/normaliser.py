@@ -5,6 +5,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 PILOTS = 4  # states whose mean distribution decides which words are looked at
+PLACES = (
+    128  # at a time: what decides takes some 13 float32 numbers for each word of the vocabulary and place
+)
 DEFENCE = 1e-3  # share of the uniform distribution in it: no word is left without a chance
 
 
@@ -13,8 +16,13 @@ def estimated_log_normaliser(hidden: Tensor, weight: Tensor, words: int) -> Tens
 
     Z^ = sum_{v in M} exp(h . w_v) / pi_v (Horvitz & Thompson 1952), where v is taken with probability
     pi_v = min(1, c p_v), sum pi = M, p the mean softmax of the first states: the probable words surely, and of the
-    others a sample. Z^ is unbiased, and next to exact where all states are equal; sums are in the type of h.
+    others a sample. Z^ is unbiased, so that log Z^ is too low by half its variance; it is next to exact where all
+    states are equal. Sums are in the type of h.
     """
+    return torch.cat([_estimated(part, weight, words) for part in hidden.split(PLACES, dim=1)], dim=1)
+
+
+def _estimated(hidden: Tensor, weight: Tensor, words: int) -> Tensor:
     pilots = hidden[:PILOTS]
     chances = torch.stack([(pilot @ weight.T).softmax(1) for pilot in pilots]).mean(0)
     ids, log_inclusion = choose(chances.lerp(chances.new_tensor(1 / len(weight)), DEFENCE), words)
@@ -32,14 +40,14 @@ def choose(chances: Tensor, words: int) -> tuple[Tensor, Tensor]:
     """
     largest = chances.topk(words, dim=1).values.double()
     before = largest.cumsum(1) - largest
-    surely = torch.arange(words, device=chances.device)
-    scales = (words - surely) / (chances.sum(1, keepdim=True, dtype=torch.float64) - before)
-    fits = (
+    positions = torch.arange(words, device=chances.device)
+    scales = (words - positions) / (chances.sum(1, keepdim=True, dtype=torch.float64) - before)
+    sure = (
         (scales * largest <= 1).int().argmax(1, keepdim=True)
     )  # the least j with pi <= 1 beyond the j largest
-    pi = (chances * scales.gather(1, fits)).clamp(max=1)
+    pi = (chances * scales.gather(1, sure)).clamp(max=1)
     ends = pi.cumsum(1)
     ends = ends * (words / ends[:, -1:])
-    rule = surely + torch.rand(len(chances), 1, dtype=torch.float64, device=chances.device)
+    rule = positions + torch.rand(len(chances), 1, dtype=torch.float64, device=chances.device)
     ids = torch.searchsorted(ends, rule, right=True).clamp(max=chances.shape[1] - 1)
     return ids, pi.gather(1, ids).log().to(chances.dtype)

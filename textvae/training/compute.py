@@ -66,7 +66,7 @@ def compute(
         "float32": lambda: torch.float32,
         "bfloat16": lambda: torch.bfloat16,
     }
-    _quicken_float32()
+    _quicken_float32(chosen)
     keep_freed_memory()
     return Compute(chosen, _choice("precision", precision, types)(), normaliser_words)
 
@@ -84,14 +84,15 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-def _quicken_float32() -> None:
+def _quicken_float32(device: torch.device) -> None:
     """Lets torch take its faster path for products in float32 where that keeps their precision.
 
-    On some processors the switch means another library at the same precision, on others (AMX) products in
-    bfloat16: only the error tells.
+    On some processors the switch means another library at the same precision, on others (AMX, CUDA) products of
+    fewer digits: only the error tells. The LSTMs of CUDA's library have a switch of their own, which is for the latter.
     """
+    torch.backends.cudnn.allow_tf32 = False
     generator = torch.Generator().manual_seed(0)
-    a, b = (torch.randn(256, 256, generator=generator) for _ in range(2))
+    a, b = (torch.randn(256, 256, generator=generator).to(device) for _ in range(2))
     exact = a.double() @ b.double()
     torch.set_float32_matmul_precision("medium")
     if float(((a @ b).double() - exact).abs().max() / exact.abs().max()) > FLOAT32_ERROR:

@@ -66,7 +66,9 @@ class Descent:
         self.clip = clip
         for module in model.modules():
             if isinstance(module, nn.Embedding):
-                module.sparse = recipe.sparse
+                module.sparse = (
+                    recipe.sparse and module.weight.device.type == "cpu"
+                )  # elsewhere dense ones are faster
 
     def descend(self, loss: Tensor, update: Sequence[Part], norm_over: Sequence[Part]) -> Tensor:
         """One step of the parts in `update` down the gradient of loss; returns the gradient norm before clipping.

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish that is read between two steps of training, or of what takes long after it."""
+"""Ctrl-C, SIGTERM and the end of a terminal as a wish, read between two steps of training or of what takes long after it."""
 
 import signal
 import threading
@@ -9,6 +9,12 @@ from types import FrameType
 from textvae.errors import Interrupted
 
 Progress = Callable[[str, int, int], None]  # what, done, of
+
+
+def ending_signals() -> tuple[int, ...]:
+    """Those that are heeded: the end of the terminal among them unless it was to be ignored, as by nohup."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return (signal.SIGINT, signal.SIGTERM, *(() if ignored else (signal.SIGHUP,)))
 
 
 @contextmanager
@@ -25,7 +31,7 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, request) for number in ending_signals()}
     try:
         yield lambda: requested
     finally:

@@ -1,4 +1,4 @@
-"""One writer at a time in the folder of a run."""
+"""Locks on files, gone with the last process that holds them; one writer at a time in the folder of a run."""
 
 import fcntl
 import os
@@ -12,6 +12,30 @@ from textvae.errors import CheckpointError
 LOCK = ".training"
 
 
+def taken(path: Path) -> IO[bytes] | None:
+    """The open file with its lock, which its own close and that of all who inherited it end; None where another has it.
+
+    On a file system that knows no locks everyone has it.
+    """
+    file = _opened(path)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    except OSError:
+        return file
+    return file
+
+
+def awaited(path: Path) -> IO[bytes]:
+    """The same, as soon as nobody else has it."""
+    file = _opened(path)
+    with suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
+
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
     """Holds `folder`, which is made where it is not there, against every other process that trains in it.
@@ -20,7 +44,7 @@ def only_writer(folder: Path) -> Iterator[None]:
     file, it holds nothing. CheckpointError where another process has the folder.
     """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    file = _locked(folder / LOCK)
+    file = _sole(folder / LOCK)
     try:
         yield
     finally:
@@ -31,23 +55,21 @@ def only_writer(folder: Path) -> Iterator[None]:
                 path.rmdir()
 
 
-def _locked(path: Path) -> IO[str]:
+def _sole(path: Path) -> IO[bytes]:
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.close()
+        file = taken(path)
+        if file is None:
             raise CheckpointError(
                 f"another process is training in {path.parent}: wait for it or stop it, or name another run_dir"
-            ) from error
-        except OSError:  # a file system that knows no locks
-            return file
-        if _is_at(file, path):
-            return file
-        file.close()  # its holder has just ended and taken the file along
+            )
+        with suppress(FileNotFoundError):  # its holder has just ended and taken the file along
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()
 
 
-def _is_at(file: IO[str], path: Path) -> bool:
-    return path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())
+def _opened(path: Path) -> IO[bytes]:
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # the folder's last user has just taken it along
+            return path.open("ab")

@@ -4,7 +4,6 @@ Each job's run lies in a subfolder, whose job.json says what became of the job. 
 sweep: the jobs of any other save their state and stop, so that a killed command leaves nothing behind that trains on.
 """
 
-import fcntl
 import json
 import secrets
 import time
@@ -17,6 +16,8 @@ from typing import Any, NamedTuple
 from textvae.errors import CheckpointError, Interrupted, TextVAEError
 from textvae.training.checkpoint import RunFolder
 from textvae.training.files import write_json
+from textvae.training.interruption import stop_signals
+from textvae.training.locks import awaited, taken
 from textvae.training.measurement import Console
 from textvae.training.run import Config, resume_run, start_run
 
@@ -28,11 +29,10 @@ HOW = {  # sections and settings of how jobs run and what they tell, not of what
     "tracker",
     "compute.device",
     "compute.threads",
-    "compute.normaliser_words",
     "train.log_every",
     "train.checkpoint_minutes",
 }
-MAY_DIFFER = HOW | {"metric", "overrides", "resume", "run_dir", "sweep_dir"}
+MAY_DIFFER = HOW | {"data.path", "metric", "overrides", "resume", "run_dir", "sweep_dir"}
 
 
 class Outcome(NamedTuple):
@@ -69,16 +69,17 @@ class Sweep:
 
     @contextmanager
     def stopping(self, every: float = 0.1) -> Iterator[Callable[[], bool]]:
-        """What a trainer asks between two steps; sweep.json is read once in `every` seconds."""
+        """What a trainer asks between two steps: of the job's own signals, and of sweep.json once in `every` seconds."""
         looked, lost = time.monotonic(), False
 
         def stop_requested() -> bool:
             nonlocal looked, lost
             if not lost and time.monotonic() - looked >= every:
                 looked, lost = time.monotonic(), self.lost()
-            return lost
+            return lost or signalled()
 
-        yield stop_requested
+        with stop_signals() as signalled:
+            yield stop_requested
 
     def outcomes(self) -> list[Outcome]:
         """Of the jobs that this command has seen, by name."""
@@ -103,9 +104,8 @@ class Sweep:
                 return
             try:
                 self._visit(folder, config, which, console)
-            except (
-                CheckpointError
-            ) as error:  # a damaged file: that of job.json is replaced, so that jobs=failed runs the job
+            except CheckpointError as error:
+                # a damaged file: that of job.json is replaced, so that jobs=failed runs the job
                 self.record(folder, FAILED, str(error), fresh=True)
 
     def _visit(self, folder: Path, config: Config, which: str, console: Console) -> None:
@@ -149,8 +149,12 @@ class Sweep:
 
 
 def found(folder: Path) -> tuple[str, str]:
-    """The state of a job, and why it failed: finished is what has a summary, running what a killed process left."""
+    """The state of a job, and why it failed: finished is what has a summary, running what a killed process left.
+
+    CheckpointError for a damaged one.
+    """
     if RunFolder(folder).summary.exists():
+        _read(RunFolder(folder).summary)
         return FINISHED, ""
     job = _read(folder / "job.json")
     state = job.get("state", OPEN)
@@ -212,11 +216,9 @@ def _read(path: Path) -> dict[str, Any]:
 @contextmanager
 def _alone(folder: Path, console: Console) -> Iterator[None]:
     """Holds the job against other processes, also those of a command that was killed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            console.say(f"waiting: another process has {folder}")
-            fcntl.flock(file, fcntl.LOCK_EX)
+    file = taken(folder / ".lock")
+    if file is None:
+        console.say(f"waiting: another process has {folder}")
+        file = awaited(folder / ".lock")
+    with file:
         yield

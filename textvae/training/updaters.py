@@ -75,6 +75,7 @@ class Aggressive(Joint):
         words: int | None = None,
     ) -> None:
         super().__init__(model, objective, descent)
+        _check_encoder(descent)
         choices = {"joint": (descent.parts, _as_they_are), "own": ((descent.inference,), frozen)}
         if clip not in choices:
             raise ValueError(f"clip is {clip!r}, must be one of {', '.join(choices)}")
@@ -135,6 +136,7 @@ class EncoderSteps(Joint):
 
     def __init__(self, model: SentenceVAE, objective: Objective, descent: Descent, steps: int = 5) -> None:
         super().__init__(model, objective, descent)
+        _check_encoder(descent)
         if steps < 1:
             raise ValueError(f"steps is {steps}, must be at least 1")
         self.steps = steps
@@ -144,6 +146,11 @@ class EncoderSteps(Joint):
             for _ in range(self.steps - 1):
                 self.descend(more(), step, [self.descent.inference], [self.descent.inference])
         return super().step(batch, more, step)
+
+
+def _check_encoder(descent: Descent) -> None:
+    if not descent.inference.parameters:
+        raise ValueError("it updates the encoder by itself, and this model has none that learns")
 
 
 @contextmanager

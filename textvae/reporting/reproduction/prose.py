@@ -62,7 +62,9 @@ def _value(results: Results, reference: str) -> float | None:
     statistic_name = statistic[0] if statistic else "mean"
     if statistic_name not in ("mean", "least", "most", "width"):
         raise ConfigError(f"{{{reference}}}: {statistic_name} is none of mean, least, most, width")
-    return None if found is None else float(getattr(found, statistic_name))
+    if found is None or (statistic_name == "width" and found.seeds < 2):
+        return None
+    return float(getattr(found, statistic_name))
 
 
 def _published(results: Results, row: str, metric: str) -> float | None:
