@@ -31,8 +31,17 @@ from textvae.errors import ConfigError, TextVAEError  # noqa: E402
 from textvae.reporting.reproduction.experiments import settings_that_ran  # noqa: E402
 from textvae.reporting.reproduction.grammaticality import sample_figures  # noqa: E402
 from textvae.reporting.reproduction.page import page  # noqa: E402
-from textvae.reporting.reproduction.records import Record, Results, beaten, merged, record_of, same_run  # noqa: E402
+from textvae.reporting.reproduction.records import (  # noqa: E402
+    Record,
+    Results,
+    beaten,
+    least_by_rate,
+    merged,
+    record_of,
+    same_run,
+)
 from textvae.reporting.reproduction.tables import Table, settings_of, table_of  # noqa: E402
+from textvae.reporting.runs import read_run  # noqa: E402
 from textvae.training.files import write_json  # noqa: E402
 from textvae.training.locks import awaited  # noqa: E402
 
@@ -104,7 +113,8 @@ class Book:
             others = " ".join(sorted(ran ^ asked))
             print(f"note: {job.folder} ran with other settings than its row: {others}", file=sys.stderr)
         earlier = job.read(str(first)) if (job.folder / first).is_file() else None
-        return record_of(self.table, job.row, job.read("summary.json"), config, earlier)
+        rates = {"valid_by_rate": least_by_rate(read_run(job.folder).rows)}
+        return record_of(self.table, job.row, job.read("summary.json"), config, earlier) | rates
 
     def render(self) -> None:
         notes = self.notes.read_text(encoding="utf-8") if self.notes.exists() else ""

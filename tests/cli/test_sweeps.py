@@ -219,10 +219,11 @@ def test_optuna_proposes_what_is_finished_again(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_job_takes_no_other_along(tmp_path):
+@pytest.mark.parametrize("launcher", ["serial", "joblib"])
+def test_a_killed_job_takes_no_other_along(tmp_path, launcher):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     folder = tmp_path / "mine"
-    process = begin(folder, *LONG, "train.max_epochs=40", "launcher=joblib", "seed=0,1,2")
+    process = begin(folder, *LONG, "train.max_epochs=40", f"launcher={launcher}", "seed=0,1,2")
     listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True).stdout.splitlines()
     jobs = [int(line.split()[0]) for line in listed if line.endswith("-m textvae.cli.job")]
     ours = [pid for pid in jobs if os.readlink(f"/proc/{pid}/cwd") == str(tmp_path)]

@@ -7,6 +7,7 @@ from textvae.reporting.reproduction.records import (
     Results,
     beaten,
     command,
+    least_by_rate,
     merged,
     record_of,
     same_run,
@@ -107,3 +108,15 @@ def test_a_spread_is_over_what_is_finite() -> None:
     assert found is not None and (found.mean, found.width, found.seeds) == (1.5, 1.0, 2)
     assert spread([None]) is None
     assert Results(table(), []).spread("lm", "nll_iw") is None
+
+
+def test_the_least_validation_of_each_learning_rate_in_the_order_of_training():
+    rows = [
+        {"valid/neg_elbo": 9.0},
+        {"train/learning_rate": 1.0},
+        {"valid/neg_elbo": 5.0},
+        {"valid/neg_elbo": 4.0},
+    ]
+    rows += [{"valid/neg_elbo": 6.0}, {"train/learning_rate": 0.5}, {"samples": []}, {"valid/neg_elbo": 3.0}]
+    assert least_by_rate(rows) == [(1.0, 4.0), (0.5, 3.0)]
+    assert least_by_rate([]) == []

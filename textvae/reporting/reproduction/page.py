@@ -98,7 +98,7 @@ def _commands(results: Results) -> list[str]:
 def _line(row: Row, record: Record) -> str:
     return (
         f"- {row.name}: `{record['command']}`: {_epochs(record)} in {record['wall_s']:.0f} s, {record['date']}, "
-        f"commit {record['commit'] or 'unknown'}, {_made_on(record)}{_weighted(record)}"
+        f"commit {record['commit'] or 'unknown'}, {_made_on(record)}{_weighted(record)}{_by_rate(record)}"
     )
 
 
@@ -111,6 +111,11 @@ def _made_on(record: Record) -> str:
     """Threads, processor, and (older records lack them) device and type of matrix products, on which figures depend."""
     told = f"{record['threads']} threads, {record['machine']}"
     return f"{told}, {record['device']}, products in {record['products']}" if record.get("products") else told
+
+
+def _by_rate(record: Record) -> str:
+    least = [f"{nats:.2f} at {rate:g}" for rate, nats in record.get("valid_by_rate", [])]
+    return f"; least validation -ELBO by learning rate: {', '.join(least)}" if len(least) > 1 else ""
 
 
 def _weighted(record: Record) -> str:

@@ -43,6 +43,17 @@ def record_of(
     }
 
 
+def least_by_rate(rows: Iterable[Mapping[str, Any]]) -> list[tuple[float, float]]:
+    """(learning rate, least validation -ELBO at it) in the order of training, from the rows of metrics.jsonl."""
+    least: dict[float, float] = {}
+    rate = None
+    for row in rows:
+        rate = row.get("train/learning_rate", rate)
+        if rate is not None and (found := row.get("valid/neg_elbo")) is not None:
+            least[rate] = min(found, least.get(rate, found))
+    return list(least.items())
+
+
 def command(overrides: Iterable[str], seed: int, epochs: int) -> str:
     """The command that makes the run, without places. A run that was taken beyond its limit names the new one."""
     words = [word for word in overrides if not word.startswith(PLACES)]
