@@ -15,11 +15,14 @@ class EstimatedCrossEntropy(CrossEntropy):
     The sum is estimated without bias, as in networks.normaliser. Tokens differ more than samples of one, so the error is
     larger: small beside the noise of z in a gradient, too large for a figure to report. W gets no gradient. Where the
     vocabulary is not twice as large nothing is estimated. Holds (tokens x words) logits.
+
+    Which words are looked at goes by what tokens of its first call expected: one serves as long as W is what it was.
     """
 
     def __init__(self, exact: CrossEntropy, words: int) -> None:
         super().__init__(exact.products, exact.chunk, exact.normaliser_words)
         self.words = words
+        self._expected: Tensor | None = None
 
     def _with_gradients(self, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
         said, weight = targets.unique(), weight.detach()
@@ -32,10 +35,10 @@ class EstimatedCrossEntropy(CrossEntropy):
         return (hidden * weight[targets]).sum(1) - normaliser
 
     def _chances(self, hidden: Tensor, weight: Tensor, said: Tensor) -> Tensor:
-        """What some of the tokens expect, on average, and certainty for the words in `said`: (1,V)."""
-        products = self.products or hidden.dtype
-        pilots = hidden[:: -(-len(hidden) // PILOTS)].to(products)
-        expected = (pilots @ weight.to(products).T).to(hidden.dtype).softmax(1).mean(0)
-        chances = expected.lerp(expected.new_tensor(1 / len(weight)), DEFENCE)
-        chances[said] = 1.0
-        return chances[None]
+        """What some tokens expect, on average, and certainty for the words in `said`: (1,V)."""
+        if self._expected is None:
+            products = self.products or hidden.dtype
+            pilots = hidden[:: -(-len(hidden) // PILOTS)].to(products)
+            expected = (pilots @ weight.to(products).T).to(hidden.dtype).softmax(1).mean(0)
+            self._expected = expected.lerp(expected.new_tensor(1 / len(weight)), DEFENCE)
+        return self._expected.index_fill(0, said, 1.0)[None]

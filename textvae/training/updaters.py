@@ -93,14 +93,20 @@ class Aggressive(Joint):
         if not self.active:
             loss = super().step(batch, more, step)
             return loss._replace(logs=loss.logs | {"inner_updates": 0.0})
-        inner = self._encoder_updates(batch, more, step)
+        with self.decoder_held():
+            inner = self._encoder_updates(batch, more, step)
         loss = self.descend(batch, step, [self.descent.generative], self.descent.parts)
         return loss._replace(logs=loss.logs | {"inner_updates": float(inner)})
 
     def encoder_update(self, batch: Batch, step: int) -> Loss:
-        """One gradient step of the inference parameters alone."""
+        """One gradient step of the inference parameters alone, while the decoder is held."""
+        return self.descend(batch, step, [self.descent.inference], self.norm_over)
+
+    @contextmanager
+    def decoder_held(self) -> Iterator[None]:
+        """What encoder updates spare: gradients of the decoder where its norm does not count, words where some will do."""
         with self.decoder_mode(self.descent.generative.parameters), _from_words(self.model, self.words):
-            return self.descend(batch, step, [self.descent.inference], self.norm_over)
+            yield
 
     def _encoder_updates(self, batch: Batch, more: More, step: int) -> int:
         before, total, tokens = float("inf"), 0.0, 0
