@@ -27,13 +27,20 @@ def test_the_same_command_names_the_same_folder():
 def test_how_the_jobs_run_does_not_name_another_folder():
     command = ("-m", "seed=0,1")
     how = ("jobs=failed", "launcher=joblib", "hydra.launcher.n_jobs=4", "hydra/launcher=joblib")
-    how += ("hydra.sweeper.n_jobs=4", "tracker=none", "tracker.mode=online", "+tracker.group=a")
+    how += ("tracker=none", "tracker.mode=online", "+tracker.group=a")
     how += ("compute.device=cuda", "compute.threads=2", "train.checkpoint_minutes=1", "train.log_every=5")
     assert folder(*command) == folder(*how, *command)
 
 
 @pytest.mark.parametrize(
-    "what", ["compute.precision=float32", "train.max_steps=5", "hydra.sweeper.n_trials=3"]
+    "what",
+    [
+        "compute.precision=float32",
+        "compute.normaliser_words=null",
+        "train.max_steps=5",
+        "hydra.sweeper.n_trials=3",
+        "hydra.sweeper.n_jobs=4",
+    ],
 )
 def test_what_the_jobs_are_names_another_folder(what):
     assert folder("-m", "seed=0,1", what) != folder("-m", "seed=0,1")
