@@ -90,7 +90,7 @@ def test_the_run_is_the_published_network(run, published):
 def test_a_report_says_that_it_is_imported_and_how_to_measure_it(run):
     done = inside("report", str(run))
     assert done.returncode == 1
-    assert f"{run}: imported; evaluate it: textvae evaluate checkpoint={run}" in done.stdout
+    assert f"{run}: imported; evaluate it: textvae evaluate checkpoint={run} keep=true" in done.stdout
 
 
 def test_words_keep_their_ids(run):
@@ -115,8 +115,16 @@ def test_a_split_of_the_runs_data_is_read_by_its_vocabulary(files, tmp_path):
     (tmp_path / "text.txt").write_text("the cat sleeps\na zebra sleeps\n" * 20, encoding="utf-8")
     data = [f"data.{split}={tmp_path / 'text.txt'}" for split in ("train", "valid", "test")]
     assert inside(*arguments(files, tmp_path / "run"), "data=text", *data).returncode == 0
-    done = inside("evaluate", f"checkpoint={tmp_path / 'run'}", "eval.iw_samples=0")
+    evaluate = ["evaluate", f"checkpoint={tmp_path / 'run'}", "eval.iw_samples=2"]
+    done = inside(*evaluate)
     assert done.returncode == 0 and done.stdout.split()[:2] == ["sentences", "40"], done.stderr
+    says_one_line(inside(*evaluate, "keep=true", "split=valid"), "keep is for split=test")
+    assert not (tmp_path / "run" / "summary.json").exists()
+    assert inside(*evaluate, "keep=true").returncode == 0
+    shown = inside("report", str(tmp_path / "run"), f"output={tmp_path / 'page'}")
+    assert shown.returncode == 0 and (tmp_path / "page" / "table.md").is_file(), shown.stderr
+    assert f"{float(done.stdout.split('nll_iw')[1].split()[0]):.2f}" in shown.stdout
+    says_one_line(inside(*evaluate, "keep=true"), "keep is for a run that was imported")
 
 
 def changed(files: Path, to: Path, **tensors: Tensor | None) -> Path:

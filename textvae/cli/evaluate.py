@@ -13,7 +13,9 @@ from textvae.data.corpus import SPLITS
 from textvae.errors import ConfigError
 from textvae.generation.reading import batches, read
 from textvae.training import measurement
+from textvae.training.checkpoint import RunFolder
 from textvae.training.compute import build_compute
+from textvae.training.environment import environment
 from textvae.training.files import write_json
 from textvae.training.trackers_jsonlines import plain
 
@@ -41,6 +43,8 @@ def main(overrides: Sequence[str]) -> None:
 
 def evaluate(config: dict[str, Any]) -> None:
     vae, out, evaluation = open_run(config), console(), measurement.Evaluation.of(config)
+    if config["keep"]:
+        check_keeping(config)
     build_compute({"compute": config["compute"] | _normaliser(vae, config)}).place(vae.model)
     chosen, facts = chosen_batches(vae, config, out)
     metrics = measurement.measure(vae.model, chosen, evaluation, config["seed"], out.progress)
@@ -54,6 +58,22 @@ def evaluate(config: dict[str, Any]) -> None:
     measurement.say_verdict(metrics, facts, print)
     if config["output"]:
         write_json(Path(config["output"]), plain(metrics))
+    if config["keep"]:
+        device = next(vae.model.parameters()).device
+        ran = {"name": vae.config["name"], "seed": config["seed"], "train": {}, "corpus": dict(facts)}
+        summary = {**ran, "test": metrics, "environment": environment(device)}
+        write_json(RunFolder(config["checkpoint"]).summary, plain(summary))
+
+
+def check_keeping(config: dict[str, Any]) -> None:
+    """ConfigError unless the figures are those of the test split of a run that was not trained here and has none."""
+    folder = RunFolder(config["checkpoint"])
+    if config["input"] or config["split"] != "test":
+        raise ConfigError("keep is for split=test: a run's own figures are those of its test split")
+    if folder.summary.exists() or folder.metrics.exists():
+        raise ConfigError(
+            f"keep is for a run that was imported: {folder.path} has its own training to tell of"
+        )
 
 
 def _normaliser(vae: TextVAE, config: dict[str, Any]) -> dict[str, int | None]:

@@ -85,7 +85,7 @@ def _before_its_own_steps(
 ) -> str | None:
     """Why a run that has logged nothing has no result: it was not trained here, or is in its first stage."""
     if (folder / WEIGHTS).exists():
-        return f"imported; evaluate it: textvae evaluate checkpoint={folder}"
+        return f"imported; evaluate it: textvae evaluate checkpoint={folder} keep=true"
     if first:
         return "unfinished: its first stage has ended, nothing logged since"
     if not first_rows:
