@@ -149,7 +149,7 @@ def plain_step(model: Reference) -> Callable[[Batch], None]:
 
 
 def plain_aggressive_step(model: Reference, batches: Iterator[Batch]) -> Callable[[], int]:
-    """Encoder updates (-> how many) until the loss rose over 15, at most 99, then one of the decoder (He et al. 2019)."""
+    """Encoder updates (-> how many) until the loss rose, at most 99, then one of the decoder (He et al. 2019)."""
     inference = [*model.encoder_embedding.parameters(), *model.encoder.parameters(), *model.head.parameters()]
     held = {id(parameter) for parameter in inference}
     generative = [parameter for parameter in model.parameters() if id(parameter) not in held]
@@ -168,7 +168,7 @@ def plain_aggressive_step(model: Reference, batches: Iterator[Batch]) -> Callabl
         before, total, tokens = float("inf"), 0.0, 0
         for inner in range(1, 100):
             total, tokens = total + update(encoder, batch), tokens + batch.tokens
-            if inner % 15 == 0:
+            if inner % WINDOW == 0:
                 if total / tokens > before:
                     break
                 before, total, tokens = total / tokens, 0.0, 0
