@@ -19,7 +19,7 @@ def main() -> None:
     def labelled(line: str) -> None:
         say(f"[{folder.name}] {line}")
 
-    sweep = Sweep(request["sweep"], request["token"])
+    sweep = Sweep(request["sweep"], request["token"], request["parent"])
     speaks = console() if request["alone"] else Console(labelled, lambda what, done, of: None)
     sweep.visit(folder, request["config"], request["which"], speaks)
 

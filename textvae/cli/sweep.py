@@ -103,10 +103,10 @@ class Job:
         return score(folder, settings["metric"])
 
     def _run(self, job: dict[str, Any], folder: Path) -> None:
-        request = {"sweep": str(self.sweep.folder), "token": self.sweep.token, "which": self.which}
+        sweep = {"sweep": str(self.sweep.folder), "token": self.sweep.token, "parent": os.getpid()}
         status = subprocess.run(
             [sys.executable, "-m", "textvae.cli.job"],
-            input=json.dumps(request | job),
+            input=json.dumps(sweep | job | {"which": self.which}),
             text=True,
             start_new_session=True,
         ).returncode

@@ -1,10 +1,11 @@
 """The folder of a sweep: which of its jobs are finished, failed or open, and which command has it.
 
 Each job's run lies in a subfolder, whose job.json says what became of the job. sweep.json names the command that has the
-sweep: the jobs of any other save their state and stop, so that a killed command leaves nothing behind that trains on.
+sweep: the jobs of any other save their state and stop, and so do those whose parent was killed.
 """
 
 import json
+import os
 import secrets
 import time
 import traceback
@@ -45,10 +46,13 @@ class Outcome(NamedTuple):
 
 
 class Sweep:
-    """A sweep's folder as one command sees it; `token` tells commands apart."""
+    """A sweep's folder as one command sees it; `token` tells commands apart.
 
-    def __init__(self, folder: str | Path, token: str) -> None:
-        self.folder, self.token = Path(folder), token
+    `parent` is the process for which this one does a job: without it nobody waits for the job any more.
+    """
+
+    def __init__(self, folder: str | Path, token: str, parent: int | None = None) -> None:
+        self.folder, self.token, self.parent = Path(folder), token, parent
         self.file = self.folder / "sweep.json"
 
     @classmethod
@@ -64,12 +68,13 @@ class Sweep:
         write_json(self.file, _read(self.file) | {"token": None})
 
     def lost(self) -> bool:
-        """Whether this command was told to stop or another has taken the sweep."""
-        return _read(self.file).get("token") != self.token
+        """Whether this command was told to stop, another has taken the sweep, or the parent has died."""
+        orphaned = self.parent is not None and os.getppid() != self.parent
+        return orphaned or _read(self.file).get("token") != self.token
 
     @contextmanager
     def stopping(self, every: float = 0.1) -> Iterator[Callable[[], bool]]:
-        """What a trainer asks between two steps: of the job's own signals, and of sweep.json once in `every` seconds."""
+        """What a trainer asks between two steps: of the job's own signals, and once in `every` seconds of `lost`."""
         looked, lost = time.monotonic(), False
 
         def stop_requested() -> bool:
