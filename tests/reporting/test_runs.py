@@ -80,7 +80,7 @@ def test_a_run_that_was_not_trained_here_says_how_to_measure_it(tmp_path):
     folder = write_run(tmp_path / "run", config(), None, [])
     assert problem(folder) == "unfinished: nothing logged yet"
     (folder / "model.safetensors").touch()
-    assert problem(folder) == f"imported; evaluate it: textvae evaluate checkpoint={folder}"
+    assert problem(folder) == f"imported; evaluate it: textvae evaluate checkpoint={folder} keep=true"
 
 
 def test_separators_of_lines_within_sentences_are_no_ends_of_rows(tmp_path):

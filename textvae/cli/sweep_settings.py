@@ -11,7 +11,8 @@ from hydra.errors import OverrideParseException
 from textvae.cli import compose
 from textvae.cli.locations import config_directory
 from textvae.errors import ConfigError
-from textvae.training.sweeps import HOW, WHICH, within
+from textvae.keys import within
+from textvae.training.sweeps import HOW, WHICH
 
 MULTIRUN = ("-m", "--multirun")
 BY_WHOM = {"launcher", "hydra/launcher", "hydra.launcher"}

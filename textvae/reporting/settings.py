@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from textvae.keys import flatten, within
+
 Config = Mapping[str, Any]
 Flat = dict[str, Any]
 
@@ -32,16 +34,7 @@ def setting(config: Config) -> Flat:
     Two runs are of one setting where these are equal; 1 and 1.0 are.
     """
     flat = flatten(config)
-    return {key: value for key, value in flat.items() if not _within(key, BESIDES)}
-
-
-def flatten(config: Config, prefix: str = "") -> Flat:
-    """{"a": {"b": 1}} -> {"a.b": 1}; an empty section stands for itself."""
-    flat: Flat = {}
-    for key, value in config.items():
-        name = f"{prefix}{key}"
-        flat |= flatten(value, f"{name}.") if isinstance(value, Mapping) and value else {name: value}
-    return flat
+    return {key: value for key, value in flat.items() if not within(key, BESIDES)}
 
 
 def labels(configs: Sequence[Config]) -> list[str]:
@@ -59,7 +52,7 @@ def labels(configs: Sequence[Config]) -> list[str]:
 
 def command(config: Config) -> str:
     """The command that makes the run again, but for where it lies and what it is tracked by."""
-    kept = [item for item in config.get("overrides", ()) if not _within(_key(item), _PLACES)]
+    kept = [item for item in config.get("overrides", ()) if not within(_key(item), _PLACES)]
     return " ".join(["textvae train", *kept])
 
 
@@ -104,7 +97,3 @@ def _text(value: Any) -> str:
 
 def _key(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
-
-
-def _within(key: str, places: Sequence[str]) -> bool:
-    return any(key == place or key.startswith(f"{place}.") for place in places)

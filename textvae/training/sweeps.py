@@ -9,12 +9,13 @@ import os
 import secrets
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from textvae.errors import CheckpointError, Interrupted, TextVAEError
+from textvae.keys import flatten, within
 from textvae.training.checkpoint import RunFolder
 from textvae.training.files import write_json
 from textvae.training.interruption import stop_signals
@@ -172,18 +173,12 @@ def go_on(folder: Path, config: Config, console: Console, sweep: Sweep) -> None:
     (resume_run if begun else start_run)(config, folder, console, sweep.stopping)
 
 
-def within(key: str, sections: Collection[str]) -> bool:
-    """Whether `a.b.c` or one of a.b and a, in which it lies, is among the sections."""
-    parts = key.split(".")
-    return any(".".join(parts[:depth]) in sections for depth in range(1, len(parts) + 1))
-
-
 def _difference(folder: Path, config: Config) -> str:
     """Where the run in the folder was made by another config than the command's: after a change of a yaml file, say."""
     if not RunFolder(folder).config.exists():
         return ""
     try:
-        saved, wanted = _flat(RunFolder(folder).read_config()), _flat(json.loads(json.dumps(config)))
+        saved, wanted = flatten(RunFolder(folder).read_config()), flatten(json.loads(json.dumps(config)))
     except CheckpointError as error:
         return f"{error}; remove {folder} to begin the job anew"
     for key in sorted(saved.keys() | wanted.keys()):
@@ -193,16 +188,6 @@ def _difference(folder: Path, config: Config) -> str:
                 "remove that folder or name another sweep_dir"
             )
     return ""
-
-
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(tree, dict):
-        return {prefix: tree}
-    return {
-        key: value
-        for name, branch in tree.items()
-        for key, value in _flat(branch, f"{prefix}.{name}".lstrip(".")).items()
-    }
 
 
 def _read(path: Path) -> dict[str, Any]:

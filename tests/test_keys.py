@@ -1,0 +1,15 @@
+from textvae.keys import flatten, within
+
+
+def test_sections_become_dotted_keys_and_an_empty_one_stands_for_itself():
+    assert flatten({"a": {"b": {"c": 1}, "d": []}, "e": {}, "f": None}) == {
+        "a.b.c": 1,
+        "a.d": [],
+        "e": {},
+        "f": None,
+    }
+
+
+def test_a_key_is_within_itself_and_the_sections_above_it():
+    assert all(within("a.b.c", {section}) for section in ("a", "a.b", "a.b.c"))
+    assert not any(within("a.b.c", {section}) for section in ("a.b.c.d", "ab", "b", "a.bc"))
