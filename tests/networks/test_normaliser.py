@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from textvae.networks.cross_entropy import CrossEntropy
-from textvae.networks.normaliser import choose, estimated_log_normaliser
+from textvae.networks.normaliser import PLACES, choose, estimated_log_normaliser
 
 V, H = 600, 16
 
@@ -62,6 +62,12 @@ def test_more_words_err_less():
     ]
     assert errors[0] > 2 * errors[1] > 4 * errors[2]
     assert errors[2] < 0.01
+
+
+def test_many_places_are_taken_in_parts():
+    weight, hidden = output(), states(70, 2 * PLACES + 3, spread=0.1)
+    found = estimated_log_normaliser(hidden, weight, 100)
+    torch.testing.assert_close(found, (hidden @ weight.T).logsumexp(2), atol=0.05, rtol=0)
 
 
 def test_equal_states_leave_the_error_of_the_defence_alone():

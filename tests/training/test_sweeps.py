@@ -184,3 +184,14 @@ def test_a_job_may_go_on_elsewhere(sweep, console, monkeypatch):
     (folder / "config.json").write_text(json.dumps(CONFIG | here))
     sweep.visit(folder, CONFIG | there | {"train": {"log_every": 9, "max_epochs": 1}}, "all", console)
     assert sweep.outcomes() == [("a", FINISHED, "", True)] and runs == ["a"]
+
+
+def test_a_damaged_summary_is_no_finished_job(sweep, console, monkeypatch):
+    runs, folder = trains(monkeypatch), sweep.folder / "a"
+    folder.mkdir()
+    (folder / "summary.json").write_text("{")
+    sweep.visit(folder, CONFIG, "unfinished", console)
+    (outcome,) = sweep.outcomes()
+    assert outcome.state == FAILED and "summary.json is damaged" in outcome.reason and runs == []
+    Sweep.take(sweep.folder, "again").visit(folder, CONFIG, "failed", console)
+    assert runs == ["a"]

@@ -96,9 +96,8 @@ class Job:
         if alone:
             say(f"job {hydra.job.num + 1}: {folder.name}")
         else:
-            signal.signal(
-                signal.SIGINT, signal.SIG_IGN
-            )  # a terminal sends it to all, but jobs heed their sweep
+            # A terminal sends it to all, but jobs heed their sweep.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._run({"folder": str(folder), "config": settings, "alone": alone}, folder)
         return score(folder, settings["metric"])
 

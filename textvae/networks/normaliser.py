@@ -5,9 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 PILOTS = 4  # states whose mean distribution decides which words are looked at
-PLACES = (
-    128  # at a time: what decides takes some 13 float32 numbers for each word of the vocabulary and place
-)
+PLACES = 128  # at a time: the choice of words takes some 13 numbers for each place and word of the vocabulary
 DEFENCE = 1e-3  # share of the uniform distribution in it: no word is left without a chance
 
 
@@ -42,9 +40,8 @@ def choose(chances: Tensor, words: int) -> tuple[Tensor, Tensor]:
     before = largest.cumsum(1) - largest
     positions = torch.arange(words, device=chances.device)
     scales = (words - positions) / (chances.sum(1, keepdim=True, dtype=torch.float64) - before)
-    sure = (
-        (scales * largest <= 1).int().argmax(1, keepdim=True)
-    )  # the least j with pi <= 1 beyond the j largest
+    # The least j with pi <= 1 beyond the j largest.
+    sure = (scales * largest <= 1).int().argmax(1, keepdim=True)
     pi = (chances * scales.gather(1, sure)).clamp(max=1)
     ends = pi.cumsum(1)
     ends = ends * (words / ends[:, -1:])

@@ -66,9 +66,8 @@ class Descent:
         self.clip = clip
         for module in model.modules():
             if isinstance(module, nn.Embedding):
-                module.sparse = (
-                    recipe.sparse and module.weight.device.type == "cpu"
-                )  # elsewhere dense ones are faster
+                # On a GPU sparse gradients would wait for it, and add up in no fixed order.
+                module.sparse = recipe.sparse and module.weight.device.type == "cpu"
 
     def descend(self, loss: Tensor, update: Sequence[Part], norm_over: Sequence[Part]) -> Tensor:
         """One step of the parts in `update` down the gradient of loss; returns the gradient norm before clipping.

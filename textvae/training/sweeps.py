@@ -155,12 +155,12 @@ class Sweep:
 
 
 def found(folder: Path) -> tuple[str, str]:
-    """The state of a job, and why it failed: finished is what has a summary, running what a killed process left.
-
-    CheckpointError for a damaged one.
-    """
+    """The state of a job, and why it failed: finished is what has a summary, running what a killed process left."""
     if RunFolder(folder).summary.exists():
-        _read(RunFolder(folder).summary)
+        try:
+            _read(RunFolder(folder).summary)
+        except CheckpointError as error:
+            return FAILED, str(error)
         return FINISHED, ""
     job = _read(folder / "job.json")
     state = job.get("state", OPEN)
