@@ -7,6 +7,7 @@ import pytest
 
 from textvae.cli import sweep as cli
 from textvae.cli.compose import folder_name
+from textvae.cli.sweep import _lost_a_process
 from textvae.cli.sweep_settings import for_hydra, is_sweep, with_sweep_folder
 from textvae.errors import ConfigError, Interrupted, TextVAEError
 from textvae.training.measurement import Console
@@ -141,3 +142,16 @@ def test_a_sweep_that_never_began_leaves_nothing(tmp_path: Path, monkeypatch):
     with pytest.raises(ConfigError, match="no such thing"):
         cli.run_sweep(["-m", f"sweep_dir={tmp_path / 'mine'}"])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "lost"),
+    [
+        (RuntimeError("a worker was killed"), True),
+        (NotImplementedError("a fault"), False),
+        (RecursionError("a fault"), False),
+        (ValueError("a fault"), False),
+    ],
+)
+def test_a_fault_of_the_program_is_no_lost_process(error, lost):
+    assert _lost_a_process(error) is lost
