@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """The speed of training and evaluation against a plain reference, in one process and in turns.
 
-scripts/benchmark.py [--only NAME] [--seconds 60] [--json FILE]      with TEXTVAE_PTB_DIR set
+scripts/benchmark [--only NAME] [--seconds 60] [--device cpu|cuda] [--json FILE]      with TEXTVAE_PTB_DIR set
 
 The reference is what older code does: nn.LSTM, the logits of all tokens at once, F.cross_entropy, dense gradients, dense SGD with
 clip_grad_norm_, float32, torch's default settings. Same network (He et al. 2019, 256/256/z32), same batches of PTB, same loss.
 Tokens are words and ends of sentences, no padding. Only ratios within one run say anything on a shared machine.
-FILE keeps the rows that are not run again.
+FILE keeps the rows that are not run again, so that another device wants another file. memory, corpus, index and startup
+measure processes, on the device that `textvae train` chooses.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from textvae.data.batching import Batch, Batcher
-from textvae.data.prepare import prepare
+from textvae.data.prepare import Prepared, prepare
 from textvae.errors import TextVAEError
 from textvae.evaluation.information import information
 from textvae.evaluation.likelihood import importance_weighted_log_prob
@@ -53,6 +54,38 @@ MODEL: dict[str, Any] = {
 WINDOW = (
     10  # encoder updates between two looks at the loss in our aggressive training; the published rule has 15
 )
+
+
+class Bench(NamedTuple):
+    """What both sides get: the corpus and the device."""
+
+    data: Prepared
+    device: torch.device
+
+    @property
+    def vocabulary(self) -> int:
+        return self.data.tokenizer.size
+
+    def endless(self) -> Iterator[Batch]:
+        """Batches of 32 training sentences of one length."""
+        batcher = Batcher(self.data.stores["train"], 32, seed=0)
+        return (batch.to(self.device) for epoch in count() for batch in batcher.epoch(epoch))
+
+    def reference(self) -> "Reference":
+        return Reference(self.vocabulary).to(self.device)
+
+    def ours(self, precision: str = "auto", beta: float = 1.0) -> "Ours":
+        return Ours(self.vocabulary, self.device, precision, beta)
+
+    def now(self) -> float:
+        """Seconds, once the device has done what it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def tokens(self, split: str) -> int:
+        lengths = self.data.stores[split].lengths
+        return int(lengths.sum()) + len(lengths)
 
 
 class Reference(nn.Module):
@@ -102,7 +135,7 @@ class Reference(nn.Module):
         parts = []
         for _ in range(samples // chunk):
             mu, logvar = self.encode(batch)
-            noise = torch.randn(len(mu), chunk, mu.shape[1])
+            noise = torch.randn(len(mu), chunk, mu.shape[1], device=mu.device)
             z = mu[:, None] + (0.5 * logvar).exp()[:, None] * noise
             weight = -0.5 * (z**2).sum(-1) + 0.5 * (noise**2 + logvar[:, None]).sum(-1)
             parts.append(weight + self.reconstruct(batch, z))
@@ -112,9 +145,9 @@ class Reference(nn.Module):
 class Ours:
     """textvae's model, objective and updates at a precision."""
 
-    def __init__(self, vocabulary: int, precision: str, beta: float = 1.0) -> None:
+    def __init__(self, vocabulary: int, device: torch.device, precision: str, beta: float) -> None:
         torch.manual_seed(0)
-        self.model = compute("cpu", precision).place(build_model(MODEL, vocabulary, unk=3))
+        self.model = compute(device.type, precision).place(build_model(MODEL, vocabulary, unk=3))
         settings = MODEL | {"schedule": {"name": "constant", "beta": beta}}
         self.objective = build_objective(settings, 1000, vocabulary, self.model.head)
         self.descent = Descent(self.model, sgd(), 5.0)
@@ -191,17 +224,17 @@ def plainly(step: Callable[[Batch], Any]) -> Callable[[Batch], Any]:
 
 
 def in_turns(
-    ours: Callable[[Batch], Any], theirs: Callable[[Batch], Any], batches: Iterator[Batch], seconds: float
+    bench: Bench, ours: Callable[[Batch], Any], theirs: Callable[[Batch], Any], seconds: float
 ) -> dict[str, float]:
     """Blocks of the same batches, A B A B ..., until each has had `seconds`; the first block is a warm-up."""
-    spent, tokens, steps = {"a": 0.0, "b": 0.0}, 0, 0
+    batches, spent, tokens, steps = bench.endless(), {"a": 0.0, "b": 0.0}, 0, 0
     for number in count():
         block = list(islice(batches, 20))
         for name, step in (("a", ours), ("b", theirs)):
-            began = time.perf_counter()
+            began = bench.now()
             for batch in block:
                 step(batch)
-            spent[name] += time.perf_counter() - began if number else 0.0
+            spent[name] += bench.now() - began if number else 0.0
         tokens, steps = (tokens + sum(b.tokens for b in block), steps + len(block)) if number else (0, 0)
         if min(spent.values()) >= seconds:
             break
@@ -210,47 +243,46 @@ def in_turns(
     return {"tokens_per_s": a, "reference_tokens_per_s": b, "ratio": a / b, **times}
 
 
-def train(data: Any, seconds: float, precision: str = "auto") -> dict[str, float]:
-    size = data.tokenizer.size
-    torch.manual_seed(0)
-    reference, ours = Reference(size), Ours(size, precision)
+def train(bench: Bench, seconds: float, precision: str = "auto") -> dict[str, float]:
+    reference, ours = bench.reference(), bench.ours(precision)
     ours.model.train()
-    found = in_turns(ours.step, plainly(plain_step(reference)), endless(data), seconds)
+    found = in_turns(bench, ours.step, plainly(plain_step(reference)), seconds)
     flops = 6 * (
-        2 * 256 * 4 * 256 * 2 + 32 * 4 * 256 + 256 * size
+        2 * 256 * 4 * 256 * 2 + 32 * 4 * 256 + 256 * bench.vocabulary
     )  # of a token's products, forward and backward
-    rate = product_rate(ours.model.cross_entropy.products or torch.float32)
+    rate = product_rate(bench, ours.model.cross_entropy.products or torch.float32)
     return found | {
         "gflops": found["tokens_per_s"] * flops / 1e9,
         "product_gflops": rate,
+        "epoch_s": bench.tokens("train") / found["tokens_per_s"],
         "rss_mib": peak_rss(),
     }
 
 
-def encoder_update(data: Any, seconds: float) -> dict[str, float]:
+def encoder_update(bench: Bench, seconds: float) -> dict[str, float]:
     """Our encoder-only update against the reference's full step; `time_ratio` is to be at most 0.5.
 
     estimated_time_ratio: with its normaliser from the batch's words and 512 others.
     """
     found = []
     for words in (None, 512):
-        reference, ours = Reference(data.tokenizer.size), Ours(data.tokenizer.size, "auto")
+        reference, ours = bench.reference(), bench.ours()
         ours.model.train()
         updater = ours.aggressive(words=words)
         with updater.decoder_held():
             step = partial(updater.encoder_update, step=0)
-            found.append(in_turns(step, plainly(plain_step(reference)), endless(data), seconds))
+            found.append(in_turns(bench, step, plainly(plain_step(reference)), seconds))
     whole, estimated = found
     ratios = {"time_ratio": 1 / whole["ratio"], "estimated_time_ratio": 1 / estimated["ratio"]}
     return whole | {"estimated_ms_a_step": estimated["ms_a_step"]} | ratios
 
 
-def aggressive(data: Any, seconds: float) -> dict[str, float]:
+def aggressive(bench: Bench, seconds: float) -> dict[str, float]:
     """A decoder update of aggressive training with all encoder updates before it, by turns; `time_ratio` is to be at most 0.2."""
-    reference, ours = Reference(data.tokenizer.size), Ours(data.tokenizer.size, "auto")
+    reference, ours = bench.reference(), bench.ours()
     ours.model.train()
     updater = ours.aggressive(window=WINDOW, words=512)
-    batches, theirs = endless(data), plain_aggressive_step(reference, endless(data))
+    batches, theirs = bench.endless(), plain_aggressive_step(reference, bench.endless())
     more = partial(next, batches)
     ways: dict[str, Callable[[Any], int]] = {
         "": lambda _: int(updater.step(more(), more, 0).logs["inner_updates"]),
@@ -261,39 +293,39 @@ def aggressive(data: Any, seconds: float) -> dict[str, float]:
     spent, inner, updates = dict.fromkeys(ways, 0.0), dict.fromkeys(ways, 0), 0
     while min(spent.values()) < seconds:
         for name, step in ways.items():
-            began = time.perf_counter()
+            began = bench.now()
             inner[name] += step(None)
-            spent[name] += time.perf_counter() - began
+            spent[name] += bench.now() - began
         updates += 1
     found = {f"{name}s_a_decoder_update": spent[name] / updates for name in ways}
     counts = {f"{name}encoder_updates": inner[name] / updates for name in ways}
     return found | counts | {"time_ratio": spent[""] / spent["reference_"]}
 
 
-def iw_nll(data: Any, seconds: float, samples: int = 500) -> dict[str, float]:
+def iw_nll(bench: Bench, seconds: float, samples: int = 500) -> dict[str, float]:
     """K = 500 on the same test sentences: batches of ours, one sentence at a time and chunks of 100 of the reference.
 
     The model has learned for 300 steps with the KL charged at a tenth, so that its samples differ. normaliser_error: of our
     estimate of the normaliser against the whole one, for the same samples, nats a sentence.
     """
-    reference, ours = Reference(data.tokenizer.size).eval(), Ours(data.tokenizer.size, "auto", beta=0.1)
+    reference, ours = bench.reference().eval(), bench.ours(beta=0.1)
     ours.model.train()
-    for batch in islice(endless(data), 300):
+    for batch in islice(bench.endless(), 300):
         ours.step(batch)
     ours.model.eval()
     copy_weights(reference, ours.model)
-    test, spent, tokens = Batcher(data.stores["test"], 8, seed=0), {"a": 0.0, "b": 0.0}, 0
+    test, spent, tokens = Batcher(bench.data.stores["test"], 8, seed=0), {"a": 0.0, "b": 0.0}, 0
     difference, errors = 0.0, []
     with torch.no_grad():
-        for number, batch in enumerate(test.epoch(0)):
+        for number, batch in enumerate(batch.to(bench.device) for batch in test.epoch(0)):
             singles = [Batch(*(part[[row]] for part in batch[:3])) for row in range(len(batch.lengths))]
             torch.manual_seed(number)
-            began = time.perf_counter()
+            began = bench.now()
             found = importance_weighted_log_prob(ours.model, batch, samples, 4096)
-            middle = time.perf_counter()
+            middle = bench.now()
             step = plainly(lambda one: reference.log_prob(one, samples, 100))
             theirs = torch.cat([step(single) for single in singles])
-            spent["a"], spent["b"] = spent["a"] + middle - began, spent["b"] + time.perf_counter() - middle
+            spent["a"], spent["b"] = spent["a"] + middle - began, spent["b"] + bench.now() - middle
             difference, tokens = difference + float((found - theirs).sum()), tokens + batch.tokens
             errors.append(found - with_whole_normaliser(ours.model, batch, samples, number))
             if spent["b"] >= seconds:
@@ -303,6 +335,7 @@ def iw_nll(data: Any, seconds: float, samples: int = 500) -> dict[str, float]:
         "tokens_per_s": tokens / spent["a"],
         "reference_tokens_per_s": tokens / spent["b"],
         "ratio": spent["b"] / spent["a"],
+        "test_split_s": bench.tokens("test") * spent["a"] / tokens,
         "difference_nats_a_token": difference / tokens,
         "sentences": len(error),
         "normaliser_error_mean": float(error.mean()),
@@ -328,34 +361,35 @@ def copy_weights(reference: Reference, model: Any) -> None:
         theirs.load_state_dict(mine.state_dict())
 
 
-def information_of_train(data: Any, seconds: float) -> dict[str, float]:
+def information_of_train(bench: Bench, seconds: float) -> dict[str, float]:
     """Both bounds and active units over all training sentences: the pair part, and with the pass that encodes them."""
-    ours = Ours(data.tokenizer.size, "auto")
-    mean, spread = torch.randn(len(data.stores["train"]), 32), torch.rand(len(data.stores["train"]), 32) + 0.1
+    ours = bench.ours()
+    shape = len(bench.data.stores["train"]), 32
+    mean, spread = torch.randn(shape, device=bench.device), torch.rand(shape, device=bench.device) + 0.1
     q = torch.distributions.Independent(torch.distributions.Normal(mean, spread), 1)
     kl = torch.distributions.kl_divergence(q.base_dist, torch.distributions.Normal(0, 1)).sum(1)
-    began = time.perf_counter()
+    began = bench.now()
     information(q, q.sample(), kl, [32] * (len(mean) // 32) + [len(mean) % 32])
-    pairs = time.perf_counter() - began
+    pairs = bench.now() - began
     ours.model.eval()
-    began = time.perf_counter()
+    began = bench.now()
     with torch.no_grad():
-        for batch in Batcher(data.stores["train"], 256).in_order():
-            ours.model.posterior(batch)
-    return {"seconds": pairs, "with_encoding_s": pairs + time.perf_counter() - began, "sentences": len(mean)}
+        for batch in Batcher(bench.data.stores["train"], 256).in_order():
+            ours.model.posterior(batch.to(bench.device))
+    return {"seconds": pairs, "with_encoding_s": pairs + bench.now() - began, "sentences": len(mean)}
 
 
-def generate(data: Any, seconds: float, sentences: int = 1000) -> dict[str, float]:
+def generate(bench: Bench, seconds: float, sentences: int = 1000) -> dict[str, float]:
     """Sentences of 22 tokens from the prior in one call, against a loop over single ones."""
-    model = Ours(data.tokenizer.size, "auto").model.eval()
+    model = bench.ours().model.eval()
     way = Sample(max_length=22, banned=(), allow_empty=False)
-    z = torch.randn(sentences, 32)
+    z = torch.randn(sentences, 32, device=bench.device)
 
     def timed(part: Tensor, times: int) -> float:
-        began = time.perf_counter()
+        began = bench.now()
         for _ in range(times):
             list(decode_chunks(model.decoder, part, way, 0))
-        return (time.perf_counter() - began) / times / len(part)
+        return (bench.now() - began) / times / len(part)
 
     with torch.no_grad():
         timed(z, 1), timed(z[:1], 3)
@@ -364,19 +398,14 @@ def generate(data: Any, seconds: float, sentences: int = 1000) -> dict[str, floa
     return {"sentences_per_s": 1 / a, "reference_sentences_per_s": 1 / b, "ratio": b / a}
 
 
-def endless(data: Any) -> Iterator[Batch]:
-    batcher = Batcher(data.stores["train"], 32, seed=0)
-    return (batch for epoch in count() for batch in batcher.epoch(epoch))
-
-
-def product_rate(dtype: torch.dtype, size: int = 1024) -> float:
+def product_rate(bench: Bench, dtype: torch.dtype) -> float:
     """GFLOP/s of a matrix product like the output layer's."""
-    a, b = torch.randn(704, 256).to(dtype), torch.randn(256, 10002).to(dtype)
+    a, b = (torch.randn(shape, device=bench.device).to(dtype) for shape in ((704, 256), (256, 10002)))
     times = []
     for _ in range(12):
-        began = time.perf_counter()
+        began = bench.now()
         a @ b
-        times.append(time.perf_counter() - began)
+        times.append(bench.now() - began)
     return 2 * 704 * 256 * 10002 / min(times) / 1e9
 
 
@@ -388,7 +417,7 @@ def peak_rss() -> float:
 
 ROWS: dict[str, Callable[..., dict[str, float]]] = {
     "train": train,
-    "train_float32": lambda data, seconds: train(data, seconds, "float32"),
+    "train_float32": lambda bench, seconds: train(bench, seconds, "float32"),
     "encoder_update": encoder_update,
     "aggressive": aggressive,
     "iw_nll": iw_nll,
@@ -409,22 +438,26 @@ def kept(file: Path | None) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="scripts/benchmark", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", choices=ROWS)
     parser.add_argument(
         "--seconds", type=float, default=60.0, help="at least this long for each side of a row"
     )
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     try:
-        data = prepare({"name": "ptb"}, {"name": "word", "size": None})
+        device = compute(arguments.device).device
+        bench = Bench(prepare({"name": "ptb"}, {"name": "word", "size": None}), device)
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from error
     except TextVAEError as error:
         raise SystemExit(f"error: {error}") from error
     results = kept(arguments.json)
     for name in [arguments.only] if arguments.only else ROWS:
-        results[name] = ROWS[name](data, arguments.seconds)
-        results["measured"][name] = environment(torch.device("cpu"))
+        results[name] = ROWS[name](bench, arguments.seconds)
+        results["measured"][name] = environment(device)
         print(
             f"{name:<15}" + "  ".join(f"{key} {value:,.3f}" for key, value in results[name].items()),
             flush=True,

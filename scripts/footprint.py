@@ -17,12 +17,12 @@ from textvae.data.store import TokenStore, write_store
 from textvae.training.compute import keep_freed_memory
 
 
-def memory(data: Any, seconds: float) -> dict[str, float]:
+def memory(bench: Any, seconds: float) -> dict[str, float]:
     """Anonymous memory of a process that trains on PTB: the largest seen."""
     return {"rss_mib": peak_anonymous("train.max_steps=150")}
 
 
-def corpus(data: Any, seconds: float, sentences: int = 1_000_000) -> dict[str, float]:
+def corpus(bench: Any, seconds: float, sentences: int = 1_000_000) -> dict[str, float]:
     """Anonymous memory of training on a text of so many sentences and ten times as many: tokenising, then from the cache."""
     found: dict[str, float] = {"sentences": sentences}
     small = ("encoder.hidden=64", "decoder.hidden=64", "encoder.embedding=64", "decoder.embedding=64")
@@ -40,7 +40,7 @@ def corpus(data: Any, seconds: float, sentences: int = 1_000_000) -> dict[str, f
     return found | {"bytes_a_sentence": more * 2**20 / (9 * sentences)}
 
 
-def index(data: Any, seconds: float, sentences: int = 1_000_000) -> dict[str, float]:
+def index(bench: Any, seconds: float, sentences: int = 1_000_000) -> dict[str, float]:
     """Anonymous memory that reading a store of so many sentences takes, and ten times as many, while epochs are drawn."""
     found: dict[str, float] = {"sentences": sentences}
     with tempfile.TemporaryDirectory() as folder:
@@ -104,7 +104,7 @@ def anonymous(process: int) -> float:
     return int(said.split()[1]) / 1024
 
 
-def startup(data: Any, seconds: float) -> dict[str, float]:
+def startup(bench: Any, seconds: float) -> dict[str, float]:
     """The help of the command, and the time to the first training step on PTB that is tokenised already."""
 
     def wall(*arguments: str) -> float:
