@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from textvae.networks import estimated_cross_entropy
 from textvae.networks.cross_entropy import CrossEntropy
 from textvae.networks.estimated_cross_entropy import PILOTS, EstimatedCrossEntropy
+from textvae.networks.normaliser import choose
 
 V, H, N = 900, 16, 40
 
@@ -93,3 +95,19 @@ def test_samples_of_the_same_words():
     log_p = EstimatedCrossEntropy(CrossEntropy(), 100)(doubled, weight, targets)
     assert log_p.shape == (2, N)
     torch.testing.assert_close(log_p[0], log_p[1])
+
+
+def test_it_looks_at_words_in_round_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches that say different numbers of words share the sizes of their blocks."""
+    hidden, weight, targets = problem()
+    taken: list[int] = []
+
+    def choosing(chances: torch.Tensor, words: int) -> tuple[torch.Tensor, torch.Tensor]:
+        taken.append(words)
+        return choose(chances, words)
+
+    monkeypatch.setattr(estimated_cross_entropy, "choose", choosing)
+    for said in (5, 20, 40):
+        EstimatedCrossEntropy(CrossEntropy(), 150)(hidden, weight, targets[torch.arange(N) % said])
+    EstimatedCrossEntropy(CrossEntropy(), 380)(hidden, weight, targets)
+    assert taken == [256, 256, 256, V // 2]

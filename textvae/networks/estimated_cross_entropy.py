@@ -6,11 +6,12 @@ from textvae.networks.cross_entropy import CrossEntropy
 from textvae.networks.normaliser import choose
 
 PILOTS = 128  # tokens whose mean distribution decides which words are looked at
+ROUND = 256  # words are looked at in multiples of it: blocks of a few sizes are used again, ever new ones break up the memory
 DEFENCE = 1e-2  # share of the uniform distribution in it: other tokens expect other words
 
 
 class EstimatedCrossEntropy(CrossEntropy):
-    """`exact`, but where gradients are wanted sum_v exp(h . w_v) comes from the words that are said and `words` others.
+    """`exact`, but where gradients are wanted sum_v exp(h . w_v) comes from the words that are said and at least `words` others.
 
     The sum is estimated without bias, as in networks.normaliser. Tokens differ more than samples of one, so the error is
     larger: small beside the noise of z in a gradient, too large for a figure to report. W gets no gradient. Where the
@@ -29,6 +30,7 @@ class EstimatedCrossEntropy(CrossEntropy):
         words, products = self.words + len(said), self.products or hidden.dtype
         if 2 * words > len(weight) or not len(targets):
             return super()._with_gradients(hidden, weight, targets)
+        words = min(-(-words // ROUND) * ROUND, len(weight) // 2)
         ids, log_pi = choose(self._chances(hidden.detach(), weight, said), words)
         logits = hidden.to(products) @ weight[ids[0]].to(products).T
         normaliser = (logits.to(hidden.dtype) - log_pi[0]).logsumexp(1)
