@@ -72,6 +72,8 @@ def test_uniform_initialisation_is_that_of_he2019():
         ("encoder", {"name": "transformer"}, "known: lstm, none"),
         ("decoder", {"name": "lstm", "depth": 3}, "'depth'"),
         ("latent", {"name": "gaussian", "size": 0}, "size is 0"),
+        ("latent", {"name": "none"}, "'none' and encoder 'lstm' do not go together: .* add encoder=none"),
+        ("decoder", {"name": "lstm", "z_into": "state"}, "z_into is 'state', must be a list"),
         ("decoder", {"name": "lstm", "word_keep": 0}, "inputless"),
     ],
 )

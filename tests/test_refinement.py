@@ -208,14 +208,20 @@ def test_in_evaluation_the_posterior_is_a_function_of_x_and_in_training_chance_t
         assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_rounded_products_of_training_do_not_change_the_posterior():
-    model, batch = refined_model().float().eval(), tiny_batch()
+@pytest.mark.parametrize(
+    "sections",
+    [{}, {"prior": {"name": "vamp", "components": 3, "length": 2}}, {"decoder": {"name": "shortcut_states"}}],
+    ids=["decoder", "encoder in the prior", "encoder in the decoder"],
+)
+def test_rounded_products_of_training_do_not_change_the_posterior(sections):
+    model, batch = refined_model(**sections).float().eval(), tiny_batch()
     with torch.no_grad():
         exact = model.posterior(batch).mean
         model.cross_entropy = CrossEntropy(torch.bfloat16)
-        model.decoder.recurrence = Recurrence(torch.bfloat16)
+        model.decoder.recurrence, model.encoder.recurrence = (Recurrence(torch.bfloat16) for _ in range(2))
         assert torch.equal(model.posterior(batch).mean, exact)
     assert model.cross_entropy.products == model.decoder.recurrence.products == torch.bfloat16
+    assert model.encoder.recurrence.products == torch.bfloat16
 
 
 def test_the_evaluator_takes_it_as_any_other():

@@ -27,6 +27,8 @@ def test_arguments_come_from_the_spec_and_the_context():
     ("spec", "says"),
     [
         ({}, "a.name is None; known: thing"),
+        (None, "a is None, must be a group of settings"),
+        ("thing", "a is 'thing', must be a group of settings"),
         ({"name": "other"}, "'other'; known: thing"),
         ({"name": "thing", "siez": 1}, "no setting 'siez'; it has: size, rate"),
         ({"name": "thing", "size": 1, "depth": 4}, "no setting 'depth'"),

@@ -154,6 +154,11 @@ def build_model(config: Mapping[str, Any], vocabulary: int, unk: int, labels: in
         unk=unk,
         encoder_size=encoder.size,
     )
+    if not head.size and encoder.size and not decoder.reads_encoder:
+        names = f"latent {config['latent']['name']!r} and encoder {config['encoder']['name']!r}"
+        raise ConfigError(
+            f"{names} do not go together: without z nothing reads the encoder; add encoder=none"
+        )
     model = SentenceVAE(encoder, head, prior, decoder, condition)
     construct(INITIALISATIONS, config["initialisation"], "initialisation")(model)
     return model

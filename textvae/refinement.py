@@ -17,6 +17,7 @@ from textvae.latents.heads import GaussianHead, Head
 from textvae.model import SentenceVAE, build_model
 from textvae.networks.cross_entropy import CrossEntropy
 from textvae.networks.decoder import LSTMDecoder
+from textvae.networks.encoder import LSTMEncoder
 from textvae.networks.frozen import frozen
 from textvae.registry import construct
 
@@ -158,7 +159,7 @@ class Slope(torch.autograd.Function):
 @contextmanager
 def _exact_products(model: SentenceVAE) -> Iterator[None]:
     """Matrix products in the type of the weights: what is measured must not hang on how a model was trained."""
-    rounding = [part.recurrence for part in model.modules() if isinstance(part, LSTMDecoder)]
+    rounding = [part.recurrence for part in model.modules() if isinstance(part, LSTMEncoder | LSTMDecoder)]
     cross_entropy, products = model.cross_entropy, [part.products for part in rounding]
     model.cross_entropy = CrossEntropy()
     try:

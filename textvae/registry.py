@@ -16,9 +16,11 @@ def construct(
 ) -> T:
     """registry[spec["name"]](**rest of spec, **those of `context` that the callable takes).
 
-    Raises ConfigError, with the legal names, for an unknown name or argument, and for a value that the
-    callable refuses by ValueError or TypeError.
+    Raises ConfigError for a spec that is no mapping, with the legal names for an unknown name or argument, and for a
+    value that the callable refuses by ValueError or TypeError.
     """
+    if not isinstance(spec, Mapping):
+        raise ConfigError(f"{what} is {spec!r}, must be a group of settings with a name")
     arguments = dict(spec)
     name = arguments.pop("name", None)
     if name not in registry:

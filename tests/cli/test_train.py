@@ -18,9 +18,11 @@ from tests.cli.process import (
     textvae,
     train_small,
 )
+from textvae.errors import Interrupted
 from textvae.training import run
 from textvae.training.locks import only_writer
 from textvae.training.measurement import measure
+from textvae.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +99,27 @@ def test_a_run_stopped_in_its_evaluation_is_evaluated_again(tmp_path, monkeypatc
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
+def test_a_run_stopped_between_its_last_step_and_the_end_of_the_epoch_ends_that_epoch(
+    whole, tmp_path, monkeypatch
+):
+    """Where the bound of steps is an epoch's end."""
+    epoch = summary(whole)["train"]["steps"] // 4
+    one = (*(item for item in EPOCHS if "max_epochs" not in item), f"train.max_steps={epoch}")
+    reference, folder = tmp_path / "whole", tmp_path / "run"
+    assert inside("train", *one, f"run_dir={reference}").returncode == 0
+
+    def stopped(trainer):
+        trainer.save()
+        raise Interrupted("before the end of the epoch")
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(Trainer, "_close_epoch", stopped)
+        assert inside("train", *one, f"run_dir={folder}").returncode == 130
+    assert inside("train", f"resume={folder}").returncode == 0
+    assert metrics(folder) == metrics(reference)
+    assert summary(folder)["train"]["epochs"] == summary(reference)["train"]["epochs"] == 1
+
+
 def test_a_finished_run_can_train_on(tmp_path):
     short, longer = train_small(tmp_path / "short"), train_small(tmp_path / "longer", "train.max_steps=5")
     assert textvae("train", f"resume={short}", "train.max_steps=5").returncode == 0
@@ -112,7 +135,7 @@ def test_loss_that_is_not_finite_stops_with_the_step(tmp_path):
     folder = tmp_path / "wild"
     wild = ("optimizer.lr=9e37", "optimizer.clip=0", "train.max_steps=50")
     done = textvae("train", *SMALL, *wild, f"run_dir={folder}")
-    says_one_line(done, "training stopped at step", "learning rate")
+    says_one_line(done, "training stopped at step", "holds no checkpoint yet", "learning rate")
     assert not (folder / "summary.json").exists()
 
 
@@ -145,6 +168,15 @@ def test_a_figure_beyond_all_bounds_is_null_in_the_summary(tmp_path):
         (["data=ptb", "data.path=/nowhere"], ["/nowhere"]),
         (["=3"], ["string"]),
         (["optimizer=3"], ["Config group override"]),
+        (["optimizer.plateau=null"], ["optimizer.plateau is None, must be a group"]),
+        (["train=null"], ["train is None, must be a group"]),
+        (["optimizer=adamw", "optimizer.betas=[0.9]"], ["betas is [0.9], must be two numbers"]),
+        (["seed=-1"], ["seed is -1, must be a whole number of at least 0"]),
+        (["seed=abc"], ["seed is 'abc'"]),
+        (["data.batch_size=2.5"], ["the batch size is 2.5; it must be a whole number"]),
+        (["data.max_length=5"], ["max_length is 5, must be a group"]),
+        (["data.tokenizer=null"], ["tokenizer is None, must be a group"]),
+        (["latent=none"], ["add encoder=none"]),
     ],
 )
 def test_errors_are_one_line_and_leave_nothing(tmp_path, overrides, parts):

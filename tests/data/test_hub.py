@@ -89,6 +89,14 @@ def test_rows_without_a_class_are_refused(tmp_path: Path) -> None:
         list(corpus.labels["test"])
 
 
+def test_rows_without_a_label_are_no_class_of_their_own(tmp_path: Path) -> None:
+    rows = {"text": ["a", "b"], "kind": ["x", None]}
+    datasets.Dataset.from_dict(rows).to_parquet(tmp_path / "test.parquet")
+    corpus = HubCorpus(str(tmp_path), label="kind", train=None, valid=None).load()
+    with pytest.raises(DataError, match="some sentences have none; choose splits that have labels"):
+        list(corpus.labels["test"])
+
+
 @pytest.fixture
 def online(monkeypatch: pytest.MonkeyPatch) -> None:
     """The library would ask the hub, which lies at an address where nobody answers."""

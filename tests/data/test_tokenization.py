@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from textvae.data.specials import SPECIAL_WORDS
@@ -47,6 +47,15 @@ def test_words_are_ranked_by_frequency_then_alphabet(sentences, size) -> None:
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
     assert WordLevel().train(sentences).vocabulary == [*SPECIAL_WORDS, *ranked]
     assert WordLevel(size).train(sentences).vocabulary == [*SPECIAL_WORDS, *ranked][:size]
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"])))
+@example("a\x1cb\x1d c\x85d\x1f")
+def test_what_it_learnt_a_word_from_it_knows(text) -> None:
+    """Python's idea of white space is wider than Unicode's, by which the tokenizer divides a sentence."""
+    assume(not any(word in text for word in SPECIAL_WORDS))
+    tokenizer = WordLevel().train([text, "some word"])
+    assert tokenizer.unk not in tokenizer.encode([text])[0]
 
 
 def test_unknown_is_an_ordinary_word() -> None:

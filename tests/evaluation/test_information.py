@@ -4,7 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 from torch import Tensor
-from torch.distributions import Categorical, Distribution, Independent, MultivariateNormal, Normal
+from torch.distributions import (
+    Categorical,
+    Distribution,
+    Independent,
+    MultivariateNormal,
+    Normal,
+    kl_divergence,
+)
 
 from tests.evaluation.known_answers import LinearGaussian
 from textvae.evaluation import information as module
@@ -184,9 +191,21 @@ def test_a_conditional_prior_gives_no_bound_by_its_kl():
     q = gaussian(torch.randn(50, 2), 0.5)
     z, none = q.sample(), torch.zeros(50)
     assert information(q, z, none, [50]).upper == 0
-    found = information(q, z, none, [50], conditional_prior=True)
-    assert found.upper > found.lower > 0.1
+    found = information(q, z, none, [50], told=20.0)
+    assert 20 > found.upper > found.lower > 0.1
     assert found.kl_aggregate is None
+
+
+def test_under_a_conditional_prior_the_kl_and_the_label_bound_the_information():
+    """Sharp posteriors around each label's mean: the bound that leaves a sentence out explodes."""
+    label = torch.arange(60) % 3
+    q = gaussian(label[:, None] * 10.0 + 0.5 * torch.randn(60, 1), 0.001)
+    kl = kl_divergence(q, gaussian(label[:, None] * 10.0, 0.5))
+    found = information(q, q.sample(), kl, [60], told=math.log(3))
+    assert found.upper == pytest.approx(float(kl.double().mean()) + math.log(3))
+    assert found.lower < found.upper < 10
+    one = information(gaussian(torch.zeros(1, 1), 1.0), torch.zeros(1, 1), torch.zeros(1), [1], told=0.0)
+    assert (one.lower, one.upper, one.upper_stderr) == (0, 0, 0)
 
 
 def test_the_estimate_within_batches_is_that_of_he_et_al():
@@ -216,6 +235,7 @@ def test_active_units_count_the_means_that_vary():
     assert active_units(means, threshold=0.05) == 1
     # The unbiased variance of (0.07, -0.07) is 0.0098, of (0.071, -0.071) 0.010082; the biased ones are half.
     assert active_units(torch.tensor([[0.07, 0.071], [-0.07, -0.071]])) == 1
+    assert active_units(torch.tensor([[0.1], [-0.1]]), unit=torch.tensor([3.0])) == 0
     assert active_units(torch.zeros(5, 0)) == active_units(torch.ones(1, 4)) == 0
 
 

@@ -30,7 +30,7 @@ def test_the_way_back_is_the_way_reversed(path: Path) -> None:
 @every_path
 @pytest.mark.parametrize("steps", [1, 0, -3])
 def test_a_path_has_both_ends(path: Path, steps: int) -> None:
-    with pytest.raises(ValueError, match=f"steps is {steps}, must be at least 2"):
+    with pytest.raises(ValueError, match=f"steps is {steps}, must be a whole number of at least 2"):
         path(A, B, steps)
 
 

@@ -3,9 +3,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch.distributions import kl_divergence
+from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import normalize
 
+from textvae.evaluation.information import active_units
+from textvae.latents.distributions import unit_variance
 from textvae.latents.divergence import pairwise_log_prob
 from textvae.latents.spheres import (
     UniformOnSphere,
@@ -143,3 +145,12 @@ def test_uniform_draws_do_not_depend_on_how_many_there_are():
     torch.manual_seed(1)
     assert torch.equal(p.sample((20,)), many[:20])
     assert float(p.entropy()) == pytest.approx(-float(p.log_prob(many)[0]))
+
+
+def test_a_posterior_that_tells_sentences_apart_has_active_units_at_the_scale_of_the_sphere():
+    modes = uniform(32).sample((256,))
+    q = VonMisesFisher(modes, torch.full((256,), 20.0))
+    assert active_units(q.mean) == 0  # no dimension of a unit vector has much variance
+    assert active_units(q.mean, unit=unit_variance(uniform(32))) == 32
+    assert active_units(torch.zeros(256, 32), unit=unit_variance(uniform(32))) == 0
+    assert unit_variance(Normal(0.0, 3.0)) == 1

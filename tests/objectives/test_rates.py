@@ -33,6 +33,16 @@ def test_published_forms(name, expected):
 
 
 @pytest.mark.parametrize("name", FREE)
+def test_a_group_of_several_dimensions_is_free_for_each_of_them(name):
+    """A KL in one part of a z of 3, and in two of 3 dimensions each."""
+    kl = torch.full((2, 1), 0.2, dtype=torch.float64)
+    torch.testing.assert_close(RATES[name](per_dimension=0.3, dimensions=3)(kl), RATES[name](total=0.9)(kl))
+    for groups, parts in ((2, kl.expand(2, 2)), (6, kl.expand(2, 6))):
+        found = RATES[name](per_dimension=0.3, dimensions=6)(parts)
+        torch.testing.assert_close(found, RATES[name](total=1.8)(parts), msg=f"{groups} groups")
+
+
+@pytest.mark.parametrize("name", FREE)
 def test_what_is_free_has_no_gradient(name):
     kl = torch.full((2, 3), 0.1, requires_grad=True)
     RATES[name](per_dimension=0.5)(kl).sum().backward()
@@ -48,7 +58,14 @@ def test_what_is_not_free_has_the_gradient_of_the_kl(name):
 
 @pytest.mark.parametrize("name", FREE)
 @pytest.mark.parametrize(
-    "settings", [{}, {"total": 1.0, "per_dimension": 1.0}, {"total": -1.0}, {"per_dimension": -0.1}]
+    "settings",
+    [
+        {},
+        {"total": 1.0, "per_dimension": 1.0},
+        {"total": -1.0},
+        {"per_dimension": -0.1},
+        {"total": float("nan")},
+    ],
 )
 def test_threshold_is_one_and_not_negative(name, settings):
     with pytest.raises(ValueError):

@@ -54,6 +54,12 @@ def test_settings_that_make_no_sense(name, settings):
         SCHEDULES[name](10, **settings)
 
 
+@pytest.mark.parametrize("slope", [0.0, 1e-17, 2e3, float("nan"), float("inf")])
+def test_slopes_that_no_float_can_follow(slope):
+    with pytest.raises(ValueError, match="slope is"):
+        SCHEDULES["logistic"](10, warmup_steps=5, slope=slope)
+
+
 @pytest.mark.parametrize("beta", [-1.0, float("nan"), float("inf")])
 def test_beta_out_of_range(beta):
     with pytest.raises(ValueError):

@@ -122,6 +122,7 @@ def test_total_correlation_refuses_a_posterior_that_does_not_factorise():
         ("total_correlation", "von_mises_fisher"),
         ("total_correlation", "quantised"),
         ("total_correlation", "hierarchical"),
+        ("mutual_information", "quantised"),
         ("commitment", "gaussian"),
         ("commitment", "hierarchical"),
     ],
@@ -201,6 +202,7 @@ def test_every_term_reaches_the_encoder_and_leaves_the_true_figures(terms):
         ("mu_forcing", {"margin": -1.0}, "margin is -1"),
         ("bag_of_words", {"hidden": 0}, "hidden units"),
         ("bag", {}, "known: bag_of_words"),
+        ("mmd", None, "terms.mmd is None, must be a group of settings; ~terms.mmd"),
     ],
 )
 def test_settings_out_of_range(name, settings, says):

@@ -57,6 +57,15 @@ def test_what_was_made_for_the_lock_alone_is_taken_away(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_cannot_be_is_said_in_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(CheckpointError, match="cannot be written to: Not a directory"),
+        only_writer(tmp_path / "file" / "run"),
+    ):
+        pass
+
+
 HOLDS = """
 import sys, time
 from pathlib import Path

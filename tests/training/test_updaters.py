@@ -1,5 +1,7 @@
 """Which parameters an update changes, by which gradient, and when the aggressive phase ends."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -8,6 +10,7 @@ from textvae.errors import TrainingError
 from textvae.model import build_model
 from textvae.networks.estimated_cross_entropy import EstimatedCrossEntropy
 from textvae.training.descent import Descent
+from textvae.training.files import load_state, save_state
 from textvae.training.optimizers import sgd
 from textvae.training.updaters import Aggressive, EncoderSteps, Joint
 
@@ -96,15 +99,20 @@ def test_published_clip_measures_all_gradients_and_own_the_encoders():
     assert norms["own"] < norms["joint"]
 
 
-def test_aggressive_phase_ends_for_good_when_information_falls():
+def test_aggressive_phase_ends_for_good_when_information_falls(tmp_path: Path):
     model, objective, descent = parts()
     updater = Aggressive(model, objective, descent)
-    for information, active in ((0.5, True), (0.8, True), (0.7, False), (2.0, False)):
+    for information, active in ((-0.1, True), (0.8, True), (0.7, False), (2.0, False)):
         updater.epoch_end({"mi_he2019_batch": information})
         assert updater.active is active
     other = Aggressive(model, objective, descent)
+    save_state(tmp_path / "fresh", other.state_dict())
     other.load_state_dict(updater.state_dict())
     assert other.active is False
+    other.load_state_dict(load_state(tmp_path / "fresh"))
+    other.epoch_end({"mi_he2019_batch": -5.0})
+    assert other.active is True
+    other.load_state_dict(updater.state_dict())
     assert other.step(tiny_batch(), never, 0).logs["inner_updates"] == 0
 
 

@@ -45,6 +45,10 @@ def evaluate(config: dict[str, Any]) -> None:
     vae, out, evaluation = open_run(config), console(), measurement.Evaluation.of(config)
     if config["keep"]:
         check_keeping(config)
+    if config["output"] and not Path(config["output"]).parent.is_dir():
+        raise ConfigError(
+            f"output is {config['output']}, but there is no folder {Path(config['output']).parent}"
+        )
     build_compute({"compute": config["compute"] | _normaliser(vae, config)}).place(vae.model)
     chosen, facts = chosen_batches(vae, config, out)
     metrics = measurement.measure(vae.model, chosen, evaluation, config["seed"], out.progress)

@@ -110,8 +110,8 @@ class Batcher:
         seed: int = 0,
         specials: Specials = SPECIALS,
     ) -> None:
-        if size < 1:
-            raise ConfigError(f"the batch size is {size}; it must be at least 1")
+        if not isinstance(size, int) or size < 1:
+            raise ConfigError(f"the batch size is {size}; it must be a whole number of at least 1")
         if len(store.lengths) == 0:
             raise DataError("the split has no sentences, so no batch can be made of it")
         self.store, self.size, self.grouping, self.seed, self.specials = store, size, grouping, seed, specials

@@ -82,6 +82,8 @@ def _labels(found: Any, label: str) -> Iterator[Any]:
     name = getattr(found.features[label], "int2str", str)
     try:
         for rows in found.select_columns([label]).iter(batch_size=1000):
+            if None in rows[label]:
+                raise ValueError("some sentences have none")
             yield from map(name, rows[label])
     except ValueError as error:
         raise DataError(f"column {label!r}: {error}; choose splits that have labels, or no label") from error

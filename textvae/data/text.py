@@ -34,6 +34,8 @@ class TextCorpus:
     def __post_init__(self) -> None:
         if bool(self.file) == any((self.train, self.valid, self.test)):
             raise ValueError("give either file, or train, valid and test")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}, must be at least 0")
         valid, test = self.valid_fraction, self.test_fraction
         if valid <= 0 or test <= 0 or valid + test >= 1:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -100,6 +101,10 @@ class Tokenizer:
         return cls(backend)
 
 
+# What stands between Unicode's white space, as the tokenizer divides a text: str.split takes some controls for space too.
+WORD = re.compile(r"[^\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+
+
 class TokenizerTrainer(Protocol):
     """Settings of a tokenizer that is yet to be made."""
 
@@ -121,7 +126,7 @@ class WordLevel:
 
     def train(self, sentences: Iterable[str]) -> Tokenizer:
         """The tokenizer of these sentences. DataError where they hold no word."""
-        counts = Counter(chain.from_iterable(map(str.split, sentences)))
+        counts = Counter(chain.from_iterable(map(WORD.findall, sentences)))
         if not counts:
             raise DataError("the training text holds no word, so no vocabulary can be made of it")
         for word in SPECIAL_WORDS:

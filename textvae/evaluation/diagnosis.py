@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from textvae.evaluation.information import active_units, variance_over_sentences
+from textvae.evaluation.information import variance_over_sentences
 
 ACTIVE_KL = 0.01
-NO_LATENT = "NO LATENT"
+NO_LATENT, UNKNOWN = "NO LATENT", "UNKNOWN"
 # (share of active dimensions, status below it)
 STATUSES = ((0.1, "SEVERE COLLAPSE"), (0.5, "PARTIAL COLLAPSE"))
 
@@ -19,16 +19,19 @@ def kl_is_low(kl: float | Tensor, threshold: float = 0.1) -> bool:
     return float(kl) < threshold
 
 
-def diagnose(kl_per_dim: Tensor | Sequence[float], means: Tensor, variances: Tensor) -> dict[str, Any]:
+def diagnose(
+    kl_per_dim: Tensor | Sequence[float], means: Tensor, variances: Tensor, active_units: int
+) -> dict[str, Any]:
     """The status, with its evidence, from each group's mean KL (G,) and all posteriors' mean, variance (N,Z).
 
-    A dimension is active where its KL is above 0.01 nats or, where the KL has no part for each dimension
-    (G != Z), where it is an active unit. mu_variance: over x, in the mean of the dimensions; mean_logvar: the
-    mean over x and dimensions.
+    A dimension is active where its KL is above 0.01 nats. Where the KL has no part for each dimension (G != Z) the
+    active units count, which a single sentence cannot show. mu_variance: over x, in the mean of the dimensions;
+    mean_logvar: the mean over x and dimensions.
     """
     kl = torch.as_tensor(kl_per_dim, dtype=torch.float64)
-    total = means.shape[1]
-    active = int((kl > ACTIVE_KL).sum()) if len(kl) == total else active_units(means)
+    sentences, total = means.shape
+    parted = len(kl) == total
+    active = int((kl > ACTIVE_KL).sum()) if parted else active_units
     # A point mass has variance 0: the smallest number keeps the logarithm one that JSON can hold.
     log_variances = variances.double().clamp_min(torch.finfo(torch.float32).tiny).log()
     return {
@@ -39,7 +42,7 @@ def diagnose(kl_per_dim: Tensor | Sequence[float], means: Tensor, variances: Ten
         "mu_variance": float(variance_over_sentences(means).mean()) if total else 0.0,
         "mean_logvar": float(log_variances.mean()) if total else 0.0,
         "kl_per_dim": kl.tolist(),
-        "status": _status(active, total),
+        "status": _status(active, total) if parted or sentences > 1 else UNKNOWN,
     }
 
 
@@ -48,6 +51,10 @@ def verdict_lines(metrics: Mapping[str, Any]) -> list[str]:
     verdict = metrics["verdict"]
     if verdict["status"] == NO_LATENT:
         return [f"{NO_LATENT}: a language model, nothing to collapse"]
+    if verdict["status"] == UNKNOWN:
+        return [
+            f"{UNKNOWN}: KL {verdict['total_kl']:.3f} nats, of which no dimension has a part, and one sentence shows no more"
+        ]
     kl, active, total = (verdict[key] for key in ("total_kl", "active_dimensions", "total_dimensions"))
     lower, upper, cap = (metrics[key] for key in ("mi_lower", "mi_upper", "mi_cap"))
     lines = [

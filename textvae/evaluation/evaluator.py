@@ -16,7 +16,14 @@ from textvae.evaluation.decomposition import kl_parts, total_correlation
 from textvae.evaluation.diagnosis import diagnose
 from textvae.evaluation.information import Information, active_units, information, standard_error
 from textvae.evaluation.likelihood import LatentVariableModel, importance_weighted_log_prob, perplexity
-from textvae.latents.distributions import concatenate, draw, factorises, facts, is_deterministic
+from textvae.latents.distributions import (
+    concatenate,
+    draw,
+    factorises,
+    facts,
+    is_deterministic,
+    unit_variance,
+)
 from textvae.latents.divergence import kl_groups, kl_kind
 
 # (stage, done, in all): "elbo", "information", "likelihood" count sentences, "total correlation" dimensions.
@@ -34,7 +41,8 @@ class Measured(NamedTuple):
     factorised: bool  # both q and p, over the dimensions of z
     batch_sizes: list[int]
     tokens: int
-    conditional_prior: bool
+    told: float | None  # H(c) of the label that the prior is given, nats; None where it is given none
+    unit_variance: float | Tensor  # of z_j, by the prior's family
 
 
 def evaluate(
@@ -69,11 +77,11 @@ def evaluate(
             seen.z,
             seen.kl.sum(-1),
             seen.batch_sizes,
-            seen.conditional_prior,
+            seen.told,
             partial(report, "information"),
         )
         metrics = _bounds(seen) | _information_metrics(bounds) | _latent_metrics(seen)
-        if tc_sentences != 0 and seen.factorised and not seen.conditional_prior:
+        if tc_sentences != 0 and seen.factorised and seen.told is None:
             done = partial(report, "total correlation")
             correlation = total_correlation(seen.posterior, seen.z, tc_sentences, seed, done)
             metrics |= kl_parts(metrics["kl"], bounds.lower, correlation)
@@ -111,8 +119,17 @@ def _measure(
         factorised=factorises(q) and factorises(p),
         batch_sizes=sizes,
         tokens=sum(batch.tokens for batch in batches),
-        conditional_prior=bool(p.batch_shape),
+        told=_label_entropy(batches) if p.batch_shape else None,
+        unit_variance=unit_variance(p),
     )
+
+
+def _label_entropy(batches: Sequence[Batch]) -> float:
+    """H(c) of the sentences' labels, nats; of no labels 0."""
+    labels = [batch.labels for batch in batches if batch.labels is not None]
+    share = torch.cat(labels).unique(return_counts=True)[1].double() if labels else torch.ones(1)
+    share = share / share.sum()
+    return float(-(share * share.log()).sum())
 
 
 def _bounds(seen: Measured) -> dict[str, Any]:
@@ -138,9 +155,10 @@ def _information_metrics(facts: Information) -> dict[str, float]:
 
 def _latent_metrics(seen: Measured) -> dict[str, Any]:
     means, variances = seen.posterior.mean, seen.posterior.variance
-    verdict = diagnose(seen.kl.mean(0), means, variances)
+    units = active_units(means, unit=seen.unit_variance)
+    verdict = diagnose(seen.kl.mean(0), means, variances, units)
     return facts(seen.posterior) | {
-        "active_units": active_units(means),
+        "active_units": units,
         "total_dimensions": verdict["total_dimensions"],
         "status": verdict["status"],
         "verdict": verdict,

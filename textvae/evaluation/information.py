@@ -45,14 +45,15 @@ def information(
     z: Tensor,
     kl: Tensor,
     batch_sizes: Sequence[int],
-    conditional_prior: bool = False,
+    told: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Information:
     """Bounds on I(x; z) from q of batch shape (N,), z_n ~ q_n (N,Z) and kl_n = KL(q_n || p) (N,).
 
     lower: the mean of log q_n(z_n) - log (1/N) sum_m q_m(z_n), at most `cap` = ln N. upper: the smaller of
-    the same with m = n left out and of the mean KL, which is no bound under a conditional prior. Poole et
-    al. 2019, arXiv 1905.06922. `batch_sizes` are those of consecutive sentences, for He et al.'s estimate.
+    the same with m = n left out (Poole et al. 2019, arXiv 1905.06922) and of the mean KL. `told`: nats H(c) of the
+    label c that the prior is given, None where it is given none; I(x; z) <= I(x; z | c) + I(c; z), so that the second
+    bound is the mean KL + H(c). `batch_sizes` are those of consecutive sentences, for He et al.'s estimate.
     Time grows as N^2, memory as N.
     """
     total, own = len(z), q.log_prob(z).double()
@@ -61,15 +62,14 @@ def information(
     gains, left_out = own - mixture, own - (others - math.log(max(1, total - 1)))
     average_kl = float(kl.double().mean())
     lower = float(gains.mean())
-    bounds = [left_out] if conditional_prior else [left_out, kl.double()]
-    upper = min(bounds, key=lambda values: float(values.mean()))
+    upper = min((left_out, kl.double() + (told or 0.0)), key=lambda values: float(values.mean()))
     return Information(
         lower=lower,
         lower_stderr=standard_error(gains),
         upper=float(upper.mean()),
         upper_stderr=standard_error(upper),
         cap=math.log(total),
-        kl_aggregate=None if conditional_prior else average_kl - lower,
+        kl_aggregate=None if told is not None else average_kl - lower,
         he2019_batch=he2019_batch(q, z, batch_sizes),
         li2019=float((_negative_entropy(q, z) - mixture).mean()),
     )
@@ -140,7 +140,8 @@ def _on_all_cores(
 def he2019_batch(q: Distribution, z: Tensor, batch_sizes: Sequence[int]) -> float:
     """-E H(q_n) - E log q(z_n), q(z) mixed over batches of at most 32, which are weighted by their size.
 
-    Cannot tell more than ln 32 = 3.47 nats. He et al. 2019, arXiv 1901.05534.
+    Cannot tell more than ln 32 = 3.47 nats but for noise: entropies are means, log q(z_n) is of one draw. He et al.
+    2019, arXiv 1901.05534.
     """
 
     @torch.no_grad()
@@ -153,12 +154,13 @@ def he2019_batch(q: Distribution, z: Tensor, batch_sizes: Sequence[int]) -> floa
     return float((_negative_entropy(q, z) - aggregate).mean())
 
 
-def active_units(means: Tensor, threshold: float = 0.01) -> int:
-    """Dimensions whose posterior mean, of (N,Z), has an unbiased variance over x above `threshold`.
+def active_units(means: Tensor, threshold: float = 0.01, unit: float | Tensor = 1.0) -> int:
+    """Dimensions whose posterior mean, of (N,Z), has an unbiased variance over x above threshold * unit.
 
-    Burda et al. 2016, arXiv 1509.00519.
+    Burda et al. 2016, arXiv 1509.00519, whose prior is N(0, I): `unit`, () or (Z,), is what stands for its variance
+    of 1 where z lives on another scale.
     """
-    return int((variance_over_sentences(means) > threshold).sum())
+    return int((variance_over_sentences(means) > threshold * unit).sum())
 
 
 def variance_over_sentences(means: Tensor) -> Tensor:

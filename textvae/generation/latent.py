@@ -21,8 +21,10 @@ class Path(Protocol):
 
 
 def _times(a: Tensor, steps: int) -> Tensor:
-    if steps < 2:
-        raise ValueError(f"steps is {steps}, must be at least 2: both ends are among them")
+    if not isinstance(steps, int) or steps < 2:
+        raise ValueError(
+            f"steps is {steps!r}, must be a whole number of at least 2: both ends are among them"
+        )
     return torch.linspace(0, 1, steps, dtype=a.dtype, device=a.device)[:, None, None]
 
 
@@ -61,6 +63,8 @@ class Codes:
         self.slots = slots
 
     def __call__(self, a: Tensor, b: Tensor, steps: int) -> Tensor:
+        if a.shape[-1] % self.slots:
+            raise ValueError(f"slots is {self.slots}, must divide the {a.shape[-1]} dimensions of z")
         middles = (torch.arange(self.slots, dtype=a.dtype, device=a.device) + 0.5) / self.slots
         changed = _times(a, steps) > middles.repeat_interleave(a.shape[-1] // self.slots)
         return torch.where(changed, b, a)
@@ -70,7 +74,10 @@ PATHS: dict[str, Callable[..., Path]] = {"linear": Linear, "spherical": Spherica
 
 
 def analogy(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    """What is to c as b is to a: b - a + c, all (P,Z) (Mikolov et al. 2013, arXiv 1301.3781)."""
+    """What is to c as b is to a: b - a + c, all (P,Z) (Mikolov et al. 2013, arXiv 1301.3781).
+
+    Of points on a sphere or of codes it lies on none: a decoder reads what it has not seen.
+    """
     return b - a + c
 
 

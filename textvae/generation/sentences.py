@@ -159,6 +159,8 @@ class SentenceSpace:
         self, queries: Sequence[str] | Tensor, corpus: Sequence[str], count: int = 5
     ) -> list[list[tuple[str, float]]]:
         """For each query the `count` sentences of the corpus nearest to it, with the distances of their points."""
+        if count < 1:
+            raise ValueError(f"count is {count}, must be at least 1")
         distances, indices = latent.nearest(
             self.points(queries), self.points(corpus), min(count, len(corpus))
         )
@@ -191,8 +193,8 @@ class SentenceSpace:
 
 def _whole(n: int) -> int:
     """The least multiple of 16 that holds n: torch draws in sixteens, and only whole ones are the same for every n."""
-    if n < 1:
-        raise ValueError(f"n is {n}, must be at least 1")
+    if not isinstance(n, int) or n < 1:
+        raise ValueError(f"n is {n!r}, must be a whole number of at least 1")
     return -(-n // 16) * 16
 
 

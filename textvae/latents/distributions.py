@@ -57,6 +57,15 @@ def facts(q: Distribution) -> dict[str, float]:
     return {}
 
 
+@singledispatch
+def unit_variance(p: Distribution) -> float | Tensor:
+    """The variance of a z_j that a prior's family counts as one, () or (Z,): 1, that of N(0, I), on all of R^Z.
+
+    A prior on a bounded set, whose scale is its own, registers its variance here by type.
+    """
+    return 1.0
+
+
 def is_deterministic(q: Distribution) -> bool:
     """Whether every draw from q is the same: no z at all (Z = 0), or a family whose `point_mass` is true.
 

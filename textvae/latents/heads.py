@@ -38,15 +38,14 @@ def gaussian(mu: Tensor, scale: Tensor) -> Independent:
 def check_size(size: int, least: int = 1) -> int:
     """size, or ValueError where it is below `least`."""
     if size < least:
-        raise ValueError(f"size is {size}, must be at least {least} (a model without z is latent=none)")
+        raise ValueError(
+            f"size is {size}, must be at least {least} (a model without z is latent=none encoder=none)"
+        )
     return size
 
 
 class GaussianHead(Head):
-    """q(z|x) = N(mu, diag exp(logvar)), (mu, logvar) = W h without bias (He et al. 2019).
-
-    Size 0 is the model without z: every KL of it is an empty sum.
-    """
+    """q(z|x) = N(mu, diag exp(logvar)), (mu, logvar) = W h without bias (He et al. 2019)."""
 
     factorises = True
 
@@ -65,7 +64,7 @@ class GaussianHead(Head):
 
 
 class NoLatent(Head):
-    """The posterior over no z at all (Z = 0): what is left of the model is its language model."""
+    """The posterior over no z at all (Z = 0): what is left is a language model, and every KL an empty sum."""
 
     size = 0
     space = NOWHERE

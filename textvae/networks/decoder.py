@@ -56,6 +56,7 @@ class Decoder(nn.Module):
     The output layer is without bias. A kind of decoder says by `start` and `run` what lies between words and output.
     """
 
+    reads_encoder = False  # past z, what the encoder says of x
     output: (
         nn.Linear
     )  # made by each kind after its own parts: the order of parameters is that of their first draws
@@ -108,6 +109,8 @@ class LSTMSettings(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check(layers=self.layers)
+        if isinstance(self.z_into, str):
+            raise ValueError(f"z_into is {self.z_into!r}, must be a list of some of {', '.join(PLACES)}")
         if self.latent and not set() < self.places <= set(PLACES):
             raise ValueError(f"z_into is {sorted(self.z_into)}, must be some of {', '.join(PLACES)}")
 

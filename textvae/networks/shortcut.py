@@ -84,6 +84,8 @@ class StatesShortcutDecoder(ShortcutDecoder):
     rec teaches the encoder past z too. Unlike the bag, h knows the order of the words.
     """
 
+    reads_encoder = True
+
     def told(self, inputs: Tensor, reading: Reading | None) -> Tensor:
         if reading is None:
             raise ValueError("a shortcut from the encoder's states needs the encoder's reading of x")

@@ -74,10 +74,14 @@ def build_objective(
     name or setting, a value out of range, and a term that does not go with the posterior.
     """
     schedule = construct(SCHEDULES, config["schedule"], "schedule", steps_per_epoch=steps_per_epoch)
-    rate = construct(RATES, config["rate"], "rate")
+    rate = construct(RATES, config["rate"], "rate", dimensions=head.size)
     terms: dict[str, Term] = {}
     for name, settings in (config.get("terms") or {}).items():
         sizes = {"vocabulary": vocabulary, "latent": head.size}
+        if not isinstance(settings, Mapping):
+            raise ConfigError(
+                f"terms.{name} is {settings!r}, must be a group of settings; ~terms.{name} is without it"
+            )
         terms[name] = construct(TERMS, {"name": name, **settings}, "terms", **sizes)
         if (reason := terms[name].objection(head)) is not None:
             names = f"latent {config['latent']['name']!r} and terms.{name}"

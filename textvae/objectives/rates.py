@@ -5,6 +5,7 @@ compared with the threshold lambda; each has its own name here.
 """
 
 from collections.abc import Callable
+from math import inf
 
 from torch import Tensor
 
@@ -19,26 +20,32 @@ class TrueKL:
 
 
 class _Threshold:
-    """A free amount of KL, given as nats `per_dimension` or as a `total` over all dimensions."""
+    """A free amount of KL, given as nats `per_dimension` or as a `total` over all dimensions.
 
-    def __init__(self, per_dimension: float | None = None, total: float | None = None) -> None:
+    `dimensions` of z: a group of a KL that has no part for each of them stands for as many as its share. None: each
+    group is one.
+    """
+
+    def __init__(
+        self, per_dimension: float | None = None, total: float | None = None, dimensions: int | None = None
+    ) -> None:
         if (per_dimension is None) == (total is None):
             raise ValueError("give the free nats either as per_dimension or as total")
-        if (value := per_dimension if total is None else total) is None or value < 0:
+        if (value := per_dimension if total is None else total) is None or not 0 <= value < inf:
             raise ValueError(
-                f"{'per_dimension' if total is None else 'total'} is {value} nats, must be at least 0"
+                f"{'per_dimension' if total is None else 'total'} is {value} nats, must be at least 0 and finite"
             )
-        self._per_dimension, self._total = per_dimension, total
+        self._per_dimension, self._total, self._dimensions = per_dimension, total, dimensions
 
     def each(self, groups: int) -> float:
         """lambda of one of the groups."""
-        return (
-            self._per_dimension if self._per_dimension is not None else (self._total or 0.0) / max(groups, 1)
-        )
+        if self._per_dimension is None:
+            return (self._total or 0.0) / max(groups, 1)
+        return self._per_dimension * ((self._dimensions or groups) / max(groups, 1))
 
     def all(self, groups: int) -> float:
         """lambda of all groups together."""
-        return self._total if self._total is not None else (self._per_dimension or 0.0) * groups
+        return self._total if self._total is not None else self.each(groups) * groups
 
 
 class FreeBitsBatchMean(_Threshold):
@@ -69,8 +76,8 @@ class Hinge(FreeBitsPerSentence):
     """
 
     def __init__(self, delta: float) -> None:
-        if not delta >= 0:
-            raise ValueError(f"delta is {delta} nats, must be at least 0")
+        if not 0 <= delta < inf:
+            raise ValueError(f"delta is {delta} nats, must be at least 0 and finite")
         super().__init__(total=delta)
 
 

@@ -82,8 +82,8 @@ class Logistic:
         warmup_epochs: float | None = None,
         warmup_steps: int | None = None,
     ) -> None:
-        if slope <= 0:
-            raise ValueError(f"slope is {slope}, must be above 0")
+        if not 1e-6 <= slope <= 1e3:
+            raise ValueError(f"slope is {slope}, must be from 1e-6 to 1000")
         self.slope, self.final = slope, _weight("end", end)
         self.warmup = _span("warmup", warmup_epochs, warmup_steps, steps_per_epoch)
 

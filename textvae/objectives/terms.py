@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Independent
 
 from textvae.errors import ConfigError
-from textvae.latents.heads import EUCLIDEAN, Head
+from textvae.latents.heads import CODES, EUCLIDEAN, Head
 from textvae.model import Output
 from textvae.objectives.commitment import Commitment
 from textvae.objectives.controllers import MinimumRate
@@ -95,6 +95,9 @@ class MutualInformation(Weighted):
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__(weight)
+
+    def objection(self, head: Head) -> str | None:
+        return None if head.space != CODES else "the density of a point has no gradient; terms.commitment has"
 
     def value(self, output: Output) -> Tensor:
         log_q = output.posterior.log_prob(output.z[:, :, None])  # (S,B,B): draw n under posterior m

@@ -70,6 +70,10 @@ def _sole(path: Path) -> IO[bytes]:
 
 def _opened(path: Path) -> IO[bytes]:
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):  # the folder's last user has just taken it along
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             return path.open("ab")
+        except FileNotFoundError:  # the folder's last user has just taken it along
+            continue
+        except OSError as error:
+            raise CheckpointError(f"{path.parent} cannot be written to: {error.strerror}") from error

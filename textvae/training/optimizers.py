@@ -67,6 +67,8 @@ def sgd(lr: float = 1.0) -> Recipe:
 def adamw(lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), weight_decay: float = 0.0) -> Recipe:
     """AdamW with decoupled weight decay. ValueError unless lr > 0."""
     _check_rate(lr)
+    if len(betas) != 2:
+        raise ValueError(f"betas is {list(betas)}, must be two numbers")
     settings: dict[str, Any] = {"lr": lr, "betas": (betas[0], betas[1]), "weight_decay": weight_decay}
     return Recipe(lambda parameters: AdamW(parameters, **settings), sparse=False)
 

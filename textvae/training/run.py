@@ -36,6 +36,7 @@ from textvae.training.measurement import (
 from textvae.training.optimizers import OPTIMIZERS
 from textvae.training.plateau import Plateau
 from textvae.training.pretraining import pretraining_of
+from textvae.training.shape import check_shape
 from textvae.training.showcase import show_sentences
 from textvae.training.trackers import TRACKERS, JsonLines, Several, Tracker
 from textvae.training.trackers_jsonlines import plain
@@ -59,6 +60,7 @@ def start_run(
     config: Config, run_dir: str | Path, console: Console, stopping: Stopping = stop_signals
 ) -> dict[str, Any]:
     """Trains in a new folder; returns what summary.json holds. CheckpointError where run_dir holds a run already."""
+    check_shape(config)
     folder = RunFolder(run_dir)
     with only_writer(folder.path):
         _refuse_what_is_there(folder)
@@ -72,6 +74,7 @@ def resume_run(
 
     CheckpointError where another process trains in it.
     """
+    check_shape(config)
     folder = RunFolder(run_dir)
     with only_writer(folder.path):
         if folder.last.exists():

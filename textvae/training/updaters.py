@@ -1,5 +1,6 @@
 """How one batch changes parameters."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -59,9 +60,10 @@ class Aggressive(Joint):
     The first encoder update takes the decoder's own batch, the next ones random batches, at most `most` of them;
     after every `window` the mean loss a token is compared with that of the window before, and they end when it
     rose. The phase ends for good, and joint steps follow, at the first validation whose `mi_he2019_batch` is below
-    that of the one before. `clip` says whose gradient norm is bounded in encoder updates: "joint", that of all
-    parameters as published, or "own", the encoder's, which needs no gradient of the decoder's weights. Then encoder
-    updates may estimate the normaliser of each word from the batch's words and `words` others; None takes all.
+    that of the one before; the first has none before it, since noise can take that estimate below 0. `clip` says whose
+    gradient norm is bounded in encoder updates: "joint", that of all parameters as published, or "own", the encoder's,
+    which needs no gradient of the decoder's weights. Then encoder updates may estimate the normaliser of each word
+    from the batch's words and at least `words` others; None takes all.
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class Aggressive(Joint):
             )
         self.norm_over, self.decoder_mode = choices[clip]
         self.window, self.most, self.words = window, most, words
-        self.active, self.mutual_information = True, 0.0
+        self.active, self.mutual_information = True, -math.inf
 
     def step(self, batch: Batch, more: More, step: int) -> Loss:
         if not self.active:

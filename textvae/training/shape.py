@@ -1,0 +1,21 @@
+"""What a config must look like before anything is made of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from textvae.errors import ConfigError
+
+SECTIONS = ("data", "train", "eval", "compute", "tracker", "optimizer", "optimizer.plateau")
+
+
+def check_shape(config: Mapping[str, Any]) -> None:
+    """ConfigError for a section that is no group of settings and for a seed that is no whole number of at least 0."""
+    for section in SECTIONS:
+        value: Any = config
+        for key in section.split("."):
+            value = value.get(key)
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{section} is {value!r}, must be a group of settings")
+    seed = config["seed"]
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+        raise ConfigError(f"seed is {seed!r}, must be a whole number of at least 0")
