@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from textvae.objectives.objective import Objective
 from textvae.training.checkpoint import RunFolder, load_weights, save_weights
 from textvae.training.descent import Descent
 from textvae.training.files import load_state, save_state
+from textvae.training.limits import Clock, Limits
 from textvae.training.means import Means
 from textvae.training.plateau import Decision, Plateau
 from textvae.training.randomness import random_state, set_random_state
@@ -23,35 +23,6 @@ from textvae.training.trackers import Tracker
 from textvae.training.updaters import Updater
 
 Progress = Callable[[str, int, int], None]  # what, done, of
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Where training ends and how often it speaks and saves."""
-
-    max_epochs: int = 40
-    max_steps: int | None = None
-    log_every: int = 100
-    checkpoint_minutes: float = 10.0
-
-    def __post_init__(self) -> None:
-        if self.max_epochs < 0 or (self.max_steps is not None and self.max_steps < 0):
-            raise ValueError(
-                f"max_epochs is {self.max_epochs} and max_steps {self.max_steps}, neither may be negative"
-            )
-        if self.log_every < 1 or self.checkpoint_minutes <= 0:
-            raise ValueError(
-                f"log_every is {self.log_every} (at least 1), checkpoint_minutes {self.checkpoint_minutes} (above 0)"
-            )
-
-
-@dataclass
-class Clock:
-    """What a run has used, over all of its resumptions."""
-
-    wall_s: float = 0.0
-    train_s: float = 0.0
-    tokens: int = 0
 
 
 class Trainer:
