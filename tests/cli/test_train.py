@@ -120,6 +120,22 @@ def test_a_run_stopped_between_its_last_step_and_the_end_of_the_epoch_ends_that_
     assert summary(folder)["train"]["epochs"] == summary(reference)["train"]["epochs"] == 1
 
 
+def test_a_run_goes_on_with_its_own_text_alone(tmp_path):
+    """The same words in another order would be other ids under the same weights."""
+    text, folder = tmp_path / "text.txt", tmp_path / "run"
+    lines = [f"the {word} sat on the {word}" for word in "abcdefghij" * 8]
+    text.write_text("\n".join(lines))
+    own = ["data=text", f"data.file={text}", *(item for item in SMALL if not item.startswith("data"))]
+    assert inside("train", *own, f"run_dir={folder}", cwd=tmp_path).returncode == 0
+    weights = (folder / "model.safetensors").read_bytes()
+    assert inside("train", f"resume={folder}", "train.max_steps=3").returncode == 0
+    text.write_text("\n".join(reversed(lines[3:])))
+    says_one_line(inside("train", f"resume={folder}", "train.max_steps=5"), "begun on another text")
+    assert (folder / "model.safetensors").read_bytes() != weights  # of the first resumption
+    done = inside("evaluate", f"checkpoint={folder}", "eval.iw_samples=0", "eval.tc_sentences=0")
+    assert done.returncode == 0 and "the text of this run has changed since" in done.stderr
+
+
 def test_a_finished_run_can_train_on(tmp_path):
     short, longer = train_small(tmp_path / "short"), train_small(tmp_path / "longer", "train.max_steps=5")
     assert textvae("train", f"resume={short}", "train.max_steps=5").returncode == 0

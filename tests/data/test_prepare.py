@@ -63,6 +63,23 @@ def test_what_was_tokenised_is_not_tokenised_again(source, tmp_path: Path, monke
     assert texts(again, "train") == texts(first, "train")
 
 
+def test_what_is_known_of_a_text_is_known_of_all_its_words_alone(tmp_path: Path) -> None:
+    grammar = {"name": "grammar", "train": 5000, "valid": 10, "test": 10}
+    assert prepare(grammar, WORD, cache_dir=tmp_path).facts["entropy"] > 0
+    for tokenizer, limit in (
+        ({"name": "word", "size": 50}, None),
+        (WORD, {"name": "truncate", "tokens": 8}),
+    ):
+        assert "entropy" not in prepare(grammar, tokenizer, max_length=limit, cache_dir=tmp_path).facts
+
+
+def test_the_fingerprint_is_of_the_text(source, tmp_path: Path, lines_of) -> None:
+    first = prepare(source, WORD, cache_dir=tmp_path).fingerprint
+    assert prepare(source, {"name": "word", "size": 6}, cache_dir=tmp_path).fingerprint == first
+    lines_of("train", "another text\n")
+    assert prepare(source, WORD, cache_dir=tmp_path).fingerprint != first
+
+
 def test_a_change_is_seen(source, tmp_path: Path, lines_of) -> None:
     prepare(source, WORD, cache_dir=tmp_path)
     few = prepare(source, {"name": "word", "size": 6}, cache_dir=tmp_path)
@@ -226,9 +243,9 @@ def test_several_at_once_make_one_cache(source, tmp_path: Path) -> None:
 
 
 def test_the_grammar_is_a_source(tmp_path: Path) -> None:
-    source = {"name": "grammar", "train": 50, "valid": 5, "test": 5}
+    source = {"name": "grammar", "train": 5000, "valid": 5, "test": 5}
     prepared = prepare(source, WORD, cache_dir=tmp_path)
-    assert len(prepared.stores["train"]) == 50
+    assert len(prepared.stores["train"]) == 5000
     assert prepared.facts["entropy"] > 0
 
 

@@ -68,3 +68,9 @@ def typed(flat: dict) -> str:
 
 def test_the_command_leaves_places_out():
     assert command(config("ptb/lm", 3)) == "textvae train experiment=ptb/lm seed=3"
+
+
+def test_runs_of_several_corpora_say_which_is_theirs():
+    here, there = config("a"), config("b", data={"name": "text", "file": "my.txt"})
+    assert labels([here, there]) == ["a on ptb", "b on text"]
+    assert labels([here, here]) == ["a", "a"]

@@ -104,4 +104,8 @@ def chosen_batches(
     changed = {key: value for key, value in config["data"].items() if value is not None}
     settings = {**vae.config, "data": {**vae.config["data"], **changed}}
     data = measurement.prepare_data(settings, out.say, vae.tokenizer, vae.labels)
+    if not changed and not RunFolder(config["checkpoint"]).is_of(data.fingerprint):
+        out.say(
+            "WARNING: the text of this run has changed since: what is its test split now may have taught the model"
+        )
     return measurement.split_batches(data, settings, config["split"]).in_order(), data.facts

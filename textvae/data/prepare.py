@@ -18,7 +18,7 @@ from textvae.data.tokenization import TOKENIZERS, Ready, Tokenizer, TokenizerTra
 from textvae.errors import DataError
 from textvae.registry import construct
 
-_LAYOUT = 1  # of what is kept; another number makes every cached folder stale
+_LAYOUT = 2  # of what is kept; another number makes every cached folder stale
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Prepared:
 
     facts: `vocabulary`; of each split `SPLIT/sentences`, `SPLIT/tokens` (targets, end-of-sentence counted),
     `SPLIT/tokens_per_sentence`, `SPLIT/longest`, `SPLIT/unknown_share`; and what the source knows of itself.
-    label_names: of labels 0, 1, ...
+    label_names: of labels 0, 1, ... fingerprint: changes when the text of the corpus does, or which of it goes where.
     """
 
     tokenizer: Tokenizer
@@ -35,6 +35,7 @@ class Prepared:
     facts: dict[str, float]
     notes: list[str]
     label_names: list[str]
+    fingerprint: str
 
 
 def prepare(
@@ -65,14 +66,18 @@ def prepare(
         )
     state = [_LAYOUT, corpus.name, corpus.fingerprint, trained_how, dict(max_length or {}), list(splits)]
     state += [list(label_names)] if label_names else []
-    key = hashlib.sha256(json.dumps(state, sort_keys=True, default=str).encode()).hexdigest()
+    key = _digest(state)
     folder = cache / "tokenised" / f"{corpus.name}-{key[:20]}"
     if not folder.is_dir():
         with new_folder(folder) as made:
             trained = trainer.train(corpus.splits.get("train", ()))
             names = list(label_names) or corpus.label_names(splits)
             _tokenise(corpus, trained, limit, splits, names, made)
-    return _open(folder, splits)
+    return _open(folder, splits, _digest([corpus.name, corpus.fingerprint]))
+
+
+def _digest(state: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(state, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _trainer(tokenizer: Mapping[str, Any] | Tokenizer) -> tuple[TokenizerTrainer, Any]:
@@ -108,7 +113,10 @@ def _tokenise(
                 f"{split}: train never shows <unk>, so it is not learnt; a smaller tokenizer.size would"
             )
     tokenizer.save(folder / "tokenizer.json")
-    kept = {"facts": facts | dict(corpus.facts), "notes": notes, "label_names": names}
+    # What is known of the text is known of its words, all of them.
+    whole = limit is None and not any(facts[f"{split}/unknown_share"] for split in splits)
+    known = dict(corpus.facts) if whole else {}
+    kept = {"facts": facts | known, "notes": notes, "label_names": names}
     (folder / "kept.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
 
 
@@ -118,13 +126,13 @@ def _apart(pairs: Iterable[tuple[list[int], int]]) -> tuple[Iterator[list[int]],
     return (ids for ids, _ in left), (label for _, label in right)
 
 
-def _open(folder: Path, splits: Sequence[str]) -> Prepared:
+def _open(folder: Path, splits: Sequence[str], fingerprint: str) -> Prepared:
     try:
         kept = json.loads((folder / "kept.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{folder} is incomplete ({error}); delete it, and it is made again") from error
     stores = {split: TokenStore(_store_path(folder, split)) for split in splits}
-    return Prepared(Tokenizer.load(folder / "tokenizer.json"), stores, **kept)
+    return Prepared(Tokenizer.load(folder / "tokenizer.json"), stores, **kept, fingerprint=fingerprint)
 
 
 def _store_path(folder: Path, split: str) -> Path:

@@ -40,13 +40,16 @@ def setting(config: Config) -> Flat:
 def labels(configs: Sequence[Config]) -> list[str]:
     """A name for the setting of each config: equal for equal settings, different for different ones.
 
-    It is the config's `name`, followed by the values that tell it from the others of that name, if there are any.
+    It is the config's `name`, followed by the values that tell it from the others of that name, if there are any, and
+    by its corpus, where not all have the same.
     """
     settings = [setting(config) for config in configs]
+    mixed = len({mine.get("data.name") for mine in settings}) > 1
     found = []
     for mine in settings:
         same_name = [other for other in settings if other.get("name") == mine.get("name")]
-        found.append(" ".join([str(mine.get("name", "run")), *_differences(mine, same_name)]))
+        corpus = [f"on {mine.get('data.name', 'an unknown corpus')}"] if mixed else []
+        found.append(" ".join([str(mine.get("name", "run")), *_differences(mine, same_name), *corpus]))
     return found
 
 

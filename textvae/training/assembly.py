@@ -34,6 +34,7 @@ class Work(NamedTuple):
     vae: SentenceSpace
     test: Batcher
     evaluation: Evaluation
+    corpus: str  # the fingerprint of its text
 
 
 def assemble(
@@ -74,7 +75,7 @@ def assemble(
         show=partial(show_sentences, vae, tracker),
         stop_requested=stop_requested,
     )
-    return Work(trainer, vae, test, evaluation._replace(facts=data.facts))
+    return Work(trainer, vae, test, evaluation._replace(facts=data.facts), data.fingerprint)
 
 
 def build_descent(model: SentenceVAE, objective: Objective, config: Config) -> tuple[Descent, Plateau]:

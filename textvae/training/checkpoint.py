@@ -23,23 +23,38 @@ class RunFolder:
         self.best, self.last = self.path / "best.safetensors", self.path / "last.safetensors"
         self.final, self.summary = self.path / "model.safetensors", self.path / "summary.json"
         self.metrics, self.labels = self.path / "metrics.jsonl", self.path / "labels.json"
+        self.corpus = self.path / "corpus.json"
         self.pretraining = self.path / "pretraining"
 
-    def create(self, config: dict[str, Any], tokenizer: Tokenizer, labels: Sequence[str] = ()) -> None:
+    def create(
+        self,
+        config: dict[str, Any],
+        tokenizer: Tokenizer,
+        labels: Sequence[str] = (),
+        corpus: str | None = None,
+    ) -> None:
         """Makes the folder, with the labels that the model reads, by number, where it reads any.
 
-        config.json comes last, since it marks the folder as that of a run.
+        `corpus`: the fingerprint of the text that it trains on. config.json comes last, since it marks the folder as
+        that of a run.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         tokenizer.save(self.tokenizer)
         if labels:
             write_json(self.labels, list(labels))
+        if corpus is not None:
+            write_json(self.corpus, {"fingerprint": corpus})
         write_json(self.config, config)
 
     def reopen(self) -> None:
         """Takes back what marks a run as finished, since training goes on."""
         self.final.unlink(missing_ok=True)
         self.summary.unlink(missing_ok=True)
+
+    def is_of(self, corpus: str) -> bool:
+        """Whether the run was begun on the text of this fingerprint; so is one that says nothing of it."""
+        said = _read_json(self.corpus) if self.corpus.is_file() else {"fingerprint": corpus}
+        return isinstance(said, dict) and said.get("fingerprint") == corpus
 
     def read_config(self) -> dict[str, Any]:
         if not self.path.is_dir():

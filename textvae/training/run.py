@@ -102,11 +102,15 @@ def _run(
     with stopping() as stop_requested, _finishing(build_tracker(config, folder)) as tracker:
         work = assemble(config, folder, tracker, console, stop_requested)
         if initial is None:
+            if not folder.is_of(work.corpus):
+                raise CheckpointError(
+                    f"{folder.path} was begun on another text than config.data gives now: bring that back, or begin a new run"
+                )
             work.trainer.restore()
             folder.reopen()
         else:
             initial.apply(work.vae)
-            folder.create(config, work.vae.tokenizer, work.vae.labels)
+            folder.create(config, work.vae.tokenizer, work.vae.labels, work.corpus)
         work.trainer.fit()
         summary = {"name": config["name"], "seed": config["seed"], "train": work.trainer.facts()}
         stopped = f"stopped in the evaluation; go on with: textvae train resume={folder.path}"

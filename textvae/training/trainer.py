@@ -13,6 +13,7 @@ from textvae.evaluation.evaluator import evaluate
 from textvae.model import SentenceVAE
 from textvae.objectives.objective import Objective
 from textvae.training.checkpoint import RunFolder, load_weights, save_weights
+from textvae.training.compute import release_freed_memory
 from textvae.training.descent import Descent
 from textvae.training.files import load_state, save_state
 from textvae.training.limits import Clock, Limits
@@ -142,6 +143,7 @@ class Trainer:
 
     def _close_epoch(self) -> None:
         self._log_training()
+        release_freed_memory()
         metrics, score = self._validate()
         self.updater.epoch_end(metrics)
         decision = self.plateau.update(score, self.epoch)
@@ -154,6 +156,7 @@ class Trainer:
         self.say(self._epoch_line(metrics, decision))
         self.show(self.step)
         self.save()
+        release_freed_memory()
 
     def _validate(self) -> tuple[dict[str, Any], float]:
         metrics = evaluate(self.model, self.validation.in_order(), seed=self.seed, progress=self.progress)
