@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from textvae.evaluation.diagnosis import diagnose, kl_is_low, verdict_lines
+from textvae.evaluation.diagnosis import diagnose, in_brief, kl_is_low, verdict_lines
 
 
 def status(active: int, total: int) -> str:
@@ -113,3 +113,18 @@ def test_the_verdict_warns_of_noise_and_of_nothing_else():
 def test_the_verdict_of_a_model_without_z_is_one_line():
     verdict = diagnose(torch.zeros(0), torch.zeros(5, 0), torch.zeros(5, 0), 0)
     assert len(verdict_lines({"verdict": verdict})) == 1
+
+
+@pytest.mark.parametrize(
+    ("kl", "lower", "says"),
+    [
+        (6.54, 5.31, "HEALTHY"),
+        (6.0, 2.9, "HEALTHY, MI < KL/2"),
+        (30.0, 8.2, "HEALTHY, MI at its cap"),
+        (0.05, 0.0, "HEALTHY"),
+        (6.0, None, "HEALTHY"),
+    ],
+)
+def test_a_status_in_brief_tells_where_noise_may_have_paid(kl: float, lower: float | None, says: str):
+    assert in_brief({"status": "HEALTHY", "kl": kl, "mi_lower": lower, "mi_cap": 8.23}) == says
+    assert in_brief({}) == "-"

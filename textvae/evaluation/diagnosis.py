@@ -9,6 +9,7 @@ from torch import Tensor
 from textvae.evaluation.information import variance_over_sentences
 
 ACTIVE_KL = 0.01
+NEAR = 0.9  # of its cap a bound can show no more
 NO_LATENT, UNKNOWN = "NO LATENT", "UNKNOWN"
 # (share of active dimensions, status below it)
 STATUSES = ((0.1, "SEVERE COLLAPSE"), (0.5, "PARTIAL COLLAPSE"))
@@ -68,6 +69,17 @@ def verdict_lines(metrics: Mapping[str, Any]) -> list[str]:
     return lines + _warnings(kl, lower, cap, verdict["status"])
 
 
+def in_brief(figures: Mapping[str, Any]) -> str:
+    """The status, and where it is by a KL of which less than half is shown to be information, that."""
+    status = str(figures.get("status") or "-")
+    if any(figures.get(key) is None for key in ("kl", "mi_lower", "mi_cap")):
+        return status
+    kl, lower, cap = (float(figures[key]) for key in ("kl", "mi_lower", "mi_cap"))
+    if kl_is_low(kl) or lower >= kl / 2:
+        return status
+    return f"{status}, {'MI at its cap' if lower > NEAR * cap else 'MI < KL/2'}"
+
+
 def _status(active: int, total: int) -> str:
     if total == 0:
         return NO_LATENT
@@ -84,7 +96,7 @@ def _warnings(kl: float, mi_lower: float, mi_cap: float, status: str) -> list[st
         return [] if status == "FULL COLLAPSE" else hidden
     if mi_lower >= kl / 2:
         return []
-    if mi_lower > 0.9 * mi_cap:
+    if mi_lower > NEAR * mi_cap:
         return [
             f"WARNING: the lower bound on information stands at its cap of {mi_cap:.3f} nats, under half the "
             f"KL of {kl:.3f}: so few sentences cannot show whether the rest is information or noise"

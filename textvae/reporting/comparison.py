@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from textvae.evaluation.diagnosis import in_brief
 from textvae.reporting.runs import Run
 from textvae.reporting.settings import command, labels
 
@@ -49,7 +50,7 @@ class Setting(NamedTuple):
 
     def statuses(self) -> dict[str, int]:
         """How many runs ended with which verdict."""
-        found = [str(record.get("status") or "-") for record in self.records]
+        found = [in_brief(record) for record in self.records]
         return {status: found.count(status) for status in dict.fromkeys(found)}
 
     @property

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from textvae.evaluation.diagnosis import in_brief
 from textvae.reporting.reproduction.evidence import evidence
 from textvae.reporting.reproduction.prose import NOT_RUN, written
 from textvae.reporting.reproduction.records import Results, Spread
@@ -84,7 +85,7 @@ def _wall(results: Results, row: Row) -> str:
 
 
 def _verdict(results: Results, row: Row) -> str:
-    return "; ".join(dict.fromkeys(str(record["status"]) for record in results.of(row.name)))
+    return "; ".join(dict.fromkeys(in_brief(record) for record in results.of(row.name)))
 
 
 def _difference(results: Results, row: Row, source: str) -> str:
