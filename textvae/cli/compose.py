@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from textvae.cli.locations import config_directory
+from textvae.cli.overrides import check, close, legal, unknown
 from textvae.errors import ConfigError, TextVAEError
 
 Task = Callable[[dict[str, Any]], Any]
@@ -52,6 +53,7 @@ def run(verb: str, overrides: Sequence[str], task: Task) -> None:
 
 def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) -> None:
     """Lets Hydra call job with each config it composes. ConfigError for what Hydra refuses before the first one."""
+    check(verb, overrides)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of being printed with a traceback
     sys.argv = [f"textvae {verb}", *overrides]
     started = False
@@ -64,7 +66,7 @@ def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) 
     try:
         hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=verb)(first)()
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_one_line(error)) from error
+        raise ConfigError(_misspelt(error, verb) or _one_line(error)) from error
     except ValueError as error:  # Hydra's own, for an override that cannot be one
         if started:
             raise
@@ -80,6 +82,12 @@ def plain(config: DictConfig, verb: str) -> dict[str, Any]:
         raise ConfigError(f"{key} must be given: textvae {verb} {key}=...") from error
     except OmegaConfBaseException as error:
         raise ConfigError(_one_line(error)) from error
+
+
+def _misspelt(error: BaseException, verb: str) -> str | None:
+    """What to say of a nested key that is like one of the config; Hydra would advise to add it with a `+`."""
+    key = re.match(r"Could not override '([^']+)'", str(error))
+    return unknown(verb, key[1]) if key and close(key[1], legal(verb).names()) else None
 
 
 def _one_line(error: BaseException) -> str:
