@@ -66,3 +66,20 @@ def test_names_close_to_the_whole_come_first():
         "decoder.hidden",
         "encoder.hidden",
     ]
+
+
+@pytest.mark.parametrize(
+    ("verb", "override", "parts"),
+    [
+        ("train", "experiment=grammar/colapse", ["experiment=grammar/colapse", "grammar/collapse"]),
+        ("train", "experiment=colapse", ["ptb/collapse, grammar/collapse"]),
+        ("train", "experiment=zzz", ["grammar/aggressive", "ptb/word_dropout"]),
+        ("train", "latent=gausian", ["close to it: gaussian"]),
+        ("train", "+term=mdd", ["close to it: mmd"]),
+        ("sample", "decoding=magic", ["there are: beam, greedy, sample"]),
+    ],
+)
+def test_an_unknown_choice_is_one_line_with_what_there_is(tmp_path, verb, override, parts):
+    done = inside(verb, override, cwd=tmp_path)
+    says_one_line(done, "there is no", *parts)
+    assert "search path" not in done.stderr

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import hydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from textvae.cli.locations import config_directory
-from textvae.cli.overrides import check, close, legal, unknown
+from textvae.cli.overrides import check, choices, close, legal, unknown
 from textvae.errors import ConfigError, TextVAEError
 
 Task = Callable[[dict[str, Any]], Any]
@@ -85,9 +85,20 @@ def plain(config: DictConfig, verb: str) -> dict[str, Any]:
 
 
 def _misspelt(error: BaseException, verb: str) -> str | None:
-    """What to say of a nested key that is like one of the config; Hydra would advise to add it with a `+`."""
+    """What to say of a choice that a group does not have, and of a nested key that is like one of the config.
+
+    Hydra would tell of its search path, and advise to add the key with a `+`.
+    """
+    if isinstance(error, MissingConfigException):
+        group, _, name = str(error.missing_cfg_file).partition("/")
+        return _no_choice(group, name) if group in legal(verb).groups else None
     key = re.match(r"Could not override '([^']+)'", str(error))
     return unknown(verb, key[1]) if key and close(key[1], legal(verb).names()) else None
+
+
+def _no_choice(group: str, name: str) -> str:
+    near = close(name, choices(group))
+    return f"there is no {group}={name}; {'close to it' if near else 'there are'}: {', '.join(near or choices(group))}"
 
 
 def _one_line(error: BaseException) -> str:
