@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -145,11 +146,14 @@ def test_damaged_runs_are_one_line(run, tmp_path, damage):
     says_one_line(inside("sample", f"checkpoint={folder}"), str(folder))
 
 
-def test_help_needs_no_torch():
+@pytest.mark.parametrize(
+    ("flag", "said"), [("--help", "usage: textvae VERB"), ("--version", f"textvae {version('textvae')}\n")]
+)
+def test_help_and_version_need_no_torch(flag, said):
     code = (
-        "import sys; from textvae.cli.main import main; main(['--help']); assert 'torch' not in sys.modules"
+        f"import sys; from textvae.cli.main import main; main(['{flag}']); assert 'torch' not in sys.modules"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
     )
-    assert "usage: textvae VERB" in done.stdout
+    assert said in done.stdout

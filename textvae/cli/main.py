@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+import textvae
 from textvae.errors import TextVAEError
 
 VERBS = {
@@ -27,6 +28,7 @@ def usage() -> str:
             "textvae: sentence VAEs, posterior collapse and its remedies",
             "",
             "usage: textvae VERB [key=value ...]      textvae VERB --help shows every key",
+            "       textvae --version",
             "",
             *lines,
             "",
@@ -40,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
+        return 0
+    if arguments[0] == "--version":
+        print(f"textvae {textvae.__version__}")
         return 0
     verb, *overrides = arguments
     if verb not in VERBS:
