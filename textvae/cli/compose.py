@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from textvae.cli.locations import config_directory
-from textvae.cli.overrides import check, choices, close, legal, unknown
+from textvae.cli.overrides import check, choices, close, legal, unknown, with_text
 from textvae.errors import ConfigError, TextVAEError
 
 Task = Callable[[dict[str, Any]], Any]
@@ -35,27 +35,28 @@ def run(verb: str, overrides: Sequence[str], task: Task) -> None:
     Raises ConfigError for what Hydra refuses. A failing job of a multirun stops no other: what failed is raised at
     the end, all in one.
     """
-    failures: list[TextVAEError] = []
+    failures: list[Exception] = []
 
     def job(config: DictConfig) -> None:
         try:
             task(plain(config, verb))
-        except TextVAEError as error:  # raised within Hydra, it would be announced there too
+        except Exception as error:  # raised within Hydra, it would be announced there too
             failures.append(error)
 
     call(verb, overrides, job)
-    if len(failures) > 1:
+    faults = [error for error in failures if not isinstance(error, TextVAEError)]
+    if len(failures) > 1 and not faults:
         reasons = "; ".join(str(error) for error in failures)
         raise TextVAEError(f"{len(failures)} of the jobs failed: {reasons}")
     if failures:
-        raise failures[0]
+        raise (faults or failures)[0]
 
 
 def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) -> None:
     """Lets Hydra call job with each config it composes. ConfigError for what Hydra refuses before the first one."""
     check(verb, overrides)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of being printed with a traceback
-    sys.argv = [f"textvae {verb}", *overrides]
+    sys.argv = [f"textvae {verb}", *with_text(overrides)]
     started = False
 
     def first(config: DictConfig) -> Any:

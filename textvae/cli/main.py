@@ -1,6 +1,7 @@
 """The command `textvae VERB [override ...]`; imports nothing heavy until the verb is known."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -39,7 +40,25 @@ def usage() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one verb; returns the exit status: 0, 1 for an error said in one line, 130 when interrupted."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+        return status
+    except TextVAEError as error:
+        complain(str(error))
+        return error.status
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return 130
+    except BrokenPipeError:
+        settle_output()  # the reader has gone, as in `textvae sample | head`
+        return 0
+    except OSError as error:
+        settle_output()
+        return complain(f"{error.filename or 'standard output'}: {error.strerror or error}")
+
+
+def run(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
         return 0
@@ -49,17 +68,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb, *overrides = arguments
     if verb not in VERBS:
         return complain(f"unknown verb {verb!r}; known: {', '.join(VERBS)}")
+    return int(importlib.import_module(f"textvae.cli.{verb.replace('-', '_')}").main(overrides) or 0)
+
+
+def settle_output() -> None:
+    """What standard output still holds is written, or dropped where it cannot be: Python would try again, and complain."""
     try:
-        return int(importlib.import_module(f"textvae.cli.{verb.replace('-', '_')}").main(overrides) or 0)
-    except TextVAEError as error:
-        complain(str(error))
-        return error.status
-    except KeyboardInterrupt:
-        complain("interrupted")
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone, as in `textvae sample | head`
-        return 0
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def complain(message: str) -> int:

@@ -21,6 +21,9 @@ from textvae.errors import ConfigError
 from textvae.keys import flatten
 
 WITHOUT_DEFAULT = {"train": ("setup", "term")}  # groups that add to a config and have no choice to begin with
+# Names of files, folders and settings: text, even where it looks like a number.
+TEXTS = {"name", "run_dir", "sweep_dir", "resume", "checkpoint", "input", "output", "weights", "vocabulary"}
+TEXTS |= {"data.path", "data.file", "init_from.run"}
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,16 @@ def check(verb: str, overrides: Sequence[str]) -> None:
         key = override.key_or_group
         if not override.is_hydra_override() and not legal(verb).knows(key):
             raise ConfigError(unknown(verb, key))
+
+
+def with_text(overrides: Sequence[str]) -> list[str]:
+    """The same, with numbers in quotes where text is meant: as a number run_dir=2026_01_02 would be 20260102."""
+    numbers = {
+        override.input_line
+        for override in parsed(overrides)
+        if override.key_or_group in TEXTS and isinstance(override.value(), int | float)
+    }
+    return [re.sub("=(.*)", r"='\1'", item) if item in numbers else item for item in overrides]
 
 
 def unknown(verb: str, key: str) -> str:

@@ -8,13 +8,15 @@ from typing import Any, TypeVar
 from textvae.api import TextVAE, load
 from textvae.data.lines import read_lines
 from textvae.errors import ConfigError, DataError
+from textvae.training.shape import check_seed
 
 Config = dict[str, Any]
 T = TypeVar("T")
 
 
 def open_run(config: Config) -> TextVAE:
-    """The run that `checkpoint` names, its sentences all of `label` where one is given."""
+    """The run that `checkpoint` names, its sentences all of `label` where one is given. ConfigError for a seed that is none."""
+    check_seed(config["seed"])
     vae = load(config["checkpoint"])
     return vae if config["label"] is None else vae.given(config["label"])
 
