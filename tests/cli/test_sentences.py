@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import pytest
 
-from tests.cli.process import command, environment, inside, says_one_line, textvae, train_small
+from tests.cli.process import SMALL, command, environment, inside, says_one_line, textvae, train_small
 from textvae.cli import sample
 
 
@@ -173,6 +173,30 @@ def test_a_fault_of_the_program_keeps_its_traceback_and_is_not_announced_by_hydr
     with pytest.raises(ZeroDivisionError, match="a fault"):
         inside("sample", f"checkpoint={run}")
     assert "Error executing job" not in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def language_model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "lm"
+    small = [item for item in SMALL if not item.startswith("encoder.")]
+    done = inside("train", *small, "encoder=none", "latent=none", f"run_dir={folder}", cwd=folder.parent)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("verb", ["encode", "interpolate", "reconstruct", "analogy"])
+@pytest.mark.parametrize("source", [[], ["input=-"]])
+def test_verbs_that_need_a_latent_refuse_a_run_without_one(language_model, verb, source):
+    source = ["input=-"] if verb == "analogy" else source
+    done = inside(verb, f"checkpoint={language_model}", *source, stdin="a\nb\nc")
+    says_one_line(done, "this run has no latent (Z = 0)", str(language_model))
+    assert done.stdout == ""
+
+
+def test_sample_and_evaluate_go_with_a_run_without_a_latent(language_model):
+    checkpoint = f"checkpoint={language_model}"
+    assert len(lines(inside("sample", checkpoint, "n=3", "max_length=9"))) == 3
+    assert "NO LATENT" in "\n".join(lines(inside("evaluate", checkpoint, "eval.iw_samples=2")))
 
 
 @pytest.mark.parametrize("damage", ["truncated weights", "no weights", "other tokenizer", "no config"])

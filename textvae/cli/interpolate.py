@@ -7,7 +7,7 @@ from torch import Tensor
 
 from textvae.api import TextVAE
 from textvae.cli import compose
-from textvae.cli.sentences import checked, decoding, given, open_run
+from textvae.cli.sentences import checked, decoding, given, open_latent
 from textvae.errors import ConfigError
 
 
@@ -16,7 +16,7 @@ def main(overrides: Sequence[str]) -> None:
 
 
 def interpolate(config: dict[str, Any]) -> None:
-    vae, seed = open_run(config), config["seed"]
+    vae, seed = open_latent(config), config["seed"]
     ends = vae.points(given(config["input"], group=2)) if config["input"] else drawn(vae, config["n"], seed)
     ways = decoding(config)
     paths = checked(

@@ -21,6 +21,16 @@ def open_run(config: Config) -> TextVAE:
     return vae if config["label"] is None else vae.given(config["label"])
 
 
+def open_latent(config: Config) -> TextVAE:
+    """The same of a verb that has no meaning without z. ConfigError where the run has none."""
+    vae = open_run(config)
+    if not vae.model.latent_size:
+        raise ConfigError(
+            f"this run has no latent (Z = 0), it is a language model: {config['checkpoint']}; sample and evaluate go with it"
+        )
+    return vae
+
+
 def decoding(config: Config) -> Config:
     """The settings of how z becomes words."""
     return {**config["decoding"], "max_length": config["max_length"], "ban_unk": config["ban_unk"]}
