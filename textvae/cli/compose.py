@@ -12,6 +12,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from textvae.cli.help import with_help
 from textvae.cli.locations import config_directory
 from textvae.cli.overrides import check, choices, close, legal, unknown, with_text
 from textvae.errors import ConfigError, TextVAEError
@@ -56,7 +57,7 @@ def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) 
     """Lets Hydra call job with each config it composes. ConfigError for what Hydra refuses before the first one."""
     check(verb, overrides)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of being printed with a traceback
-    sys.argv = [f"textvae {verb}", *with_text(overrides)]
+    sys.argv = [f"textvae {verb}", *with_help(verb, with_text(overrides))]
     started = False
 
     def first(config: DictConfig) -> Any:
@@ -66,6 +67,9 @@ def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) 
 
     try:
         hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=verb)(first)()
+    except SystemExit as end:
+        if end.code:  # it ends so after help, too
+            raise
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_misspelt(error, verb) or _one_line(error)) from error
     except ValueError as error:  # Hydra's own, for an override that cannot be one
