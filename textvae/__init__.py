@@ -13,15 +13,28 @@ ends in `_per_token`, `_ppl` or `_bits`.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from textvae.api import TextVAE, load
 
-__all__ = ["TextVAE", "load"]
+__all__ = ["TextVAE", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
     """Imports torch only when something is asked for, so that the command line answers at once."""
+    if name == "__version__":
+        return _version()
     if name in __all__:
         from textvae import api
 
         return getattr(api, name)
     raise AttributeError(f"module 'textvae' has no attribute {name!r}")
+
+
+def _version() -> str:
+    """As installed; a checkout that is not installed has none."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("textvae")
+    except PackageNotFoundError:
+        return "unknown"

@@ -35,6 +35,13 @@ def test_a_sweep_without_any_result_is_listed(sweep):
     assert done.returncode == 1 and "2 of 2 runs without a result" in done.stdout
 
 
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_says_how(flag):
+    done = inside("report", flag)
+    assert done.returncode == 0 and done.stderr == ""
+    assert "usage: textvae report" in done.stdout and "output=FOLDER" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [

@@ -1,12 +1,15 @@
 """The verbs that read a run's folder, in real processes and from any directory."""
 
 import json
+import os
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
-from tests.cli.process import environment, inside, says_one_line, textvae, train_small
+from tests.cli.process import SMALL, command, environment, inside, says_one_line, textvae, train_small
+from textvae.cli import sample
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +120,11 @@ def test_report_prints_a_row_a_setting_and_the_truth(run, tmp_path):
         (["encode", "checkpoint={run}", "input=/nowhere.txt"], "", ["/nowhere.txt"]),
         (["reconstruct", "checkpoint={run}", "posterior=mode"], "", ["posterior is 'mode'"]),
         (["evaluate", "checkpoint={run}", "split=dev"], "", ["split is 'dev'"]),
+        (["sample", "checkpoint={run}", "seed=foo"], "", ["seed is 'foo'"]),
+        (["sample", "checkpoint={run}", "seed=-1"], "", ["seed is -1"]),
+        (["encode", "checkpoint={run}", "seed=1.5"], "", ["seed is 1.5"]),
+        (["interpolate", "checkpoint={run}", "n=foo"], "", ["n is 'foo'"]),
+        (["evaluate", "checkpoint={run}", "compute=3"], "", ["compute is 3, must be a group"]),
         (["report"], "", ["usage"]),
         (["report", "/nowhere"], "", ["/nowhere"]),
         (["dance"], "", ["unknown verb 'dance'"]),
@@ -124,6 +132,71 @@ def test_report_prints_a_row_a_setting_and_the_truth(run, tmp_path):
 )
 def test_errors_are_one_line(run, arguments, stdin, parts):
     says_one_line(inside(*(item.format(run=run) for item in arguments), stdin=stdin), *parts)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["sample", "checkpoint={run}", "n=2"], ["remedies"], ["sample", "--help"], ["--help"]]
+)
+def test_a_full_disk_behind_standard_output_is_one_line(run, arguments):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command(*(item.format(run=run) for item in arguments)),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+    assert done.returncode == 1
+    assert done.stderr == "textvae: standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize("arguments", [["sample", "checkpoint={run}", "n=300"], ["remedies"]])
+def test_a_reader_that_has_gone_is_no_error(run, arguments):
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as gone:
+        done = subprocess.run(
+            command(*(item.format(run=run) for item in arguments)),
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_fault_of_the_program_keeps_its_traceback_and_is_not_announced_by_hydra(run, monkeypatch, capsys):
+    def fault(config):
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(sample, "sample", fault)
+    with pytest.raises(ZeroDivisionError, match="a fault"):
+        inside("sample", f"checkpoint={run}")
+    assert "Error executing job" not in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def language_model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "lm"
+    small = [item for item in SMALL if not item.startswith("encoder.")]
+    done = inside("train", *small, "encoder=none", "latent=none", f"run_dir={folder}", cwd=folder.parent)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("verb", ["encode", "interpolate", "reconstruct", "analogy"])
+@pytest.mark.parametrize("source", [[], ["input=-"]])
+def test_verbs_that_need_a_latent_refuse_a_run_without_one(language_model, verb, source):
+    source = ["input=-"] if verb == "analogy" else source
+    done = inside(verb, f"checkpoint={language_model}", *source, stdin="a\nb\nc")
+    says_one_line(done, "this run has no latent (Z = 0)", str(language_model))
+    assert done.stdout == ""
+
+
+def test_sample_and_evaluate_go_with_a_run_without_a_latent(language_model):
+    checkpoint = f"checkpoint={language_model}"
+    assert len(lines(inside("sample", checkpoint, "n=3", "max_length=9"))) == 3
+    assert "NO LATENT" in "\n".join(lines(inside("evaluate", checkpoint, "eval.iw_samples=2")))
 
 
 @pytest.mark.parametrize("damage", ["truncated weights", "no weights", "other tokenizer", "no config"])
@@ -145,11 +218,14 @@ def test_damaged_runs_are_one_line(run, tmp_path, damage):
     says_one_line(inside("sample", f"checkpoint={folder}"), str(folder))
 
 
-def test_help_needs_no_torch():
+@pytest.mark.parametrize(
+    ("flag", "said"), [("--help", "usage: textvae VERB"), ("--version", f"textvae {version('textvae')}\n")]
+)
+def test_help_and_version_need_no_torch(flag, said):
     code = (
-        "import sys; from textvae.cli.main import main; main(['--help']); assert 'torch' not in sys.modules"
+        f"import sys; from textvae.cli.main import main; main(['{flag}']); assert 'torch' not in sys.modules"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
     )
-    assert "usage: textvae VERB" in done.stdout
+    assert said in done.stdout

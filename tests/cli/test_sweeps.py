@@ -145,8 +145,8 @@ def test_experiments_and_a_key_that_only_their_data_has(tmp_path):
         (["resume=x"], ["resume is for a single run"]),
         (["jobs=some"], ["jobs is 'some'", "unfinished, failed, all"]),
         (["experiment=grammar/collapse,grammar/nonsense"], ["grammar/nonsense"]),
-        (["sweep=nonsense"], ["sweep/nonsense"]),
-        (["launcher=nonsense"], ["launcher/nonsense"]),
+        (["sweep=nonsense"], ["sweep=nonsense"]),
+        (["launcher=nonsense"], ["launcher=nonsense", "joblib"]),
         (["hydra/launcher=submitit_nonsense"], ["pip install 'textvae[submitit]'"]),
     ],
 )

@@ -1,6 +1,8 @@
 """textvae train in real processes: a run's folder, exact resumption, signals, errors."""
 
+import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -182,9 +184,12 @@ def test_a_figure_beyond_all_bounds_is_null_in_the_summary(tmp_path):
         (["train.max_epochs=many"], ["max_epochs"]),
         (["data=text", "data.file=/nowhere.txt"], ["/nowhere.txt"]),
         (["data=ptb", "data.path=/nowhere"], ["/nowhere"]),
-        (["=3"], ["string"]),
+        (["=3"], ["no key ''"]),
         (["optimizer=3"], ["Config group override"]),
         (["optimizer.plateau=null"], ["optimizer.plateau is None, must be a group"]),
+        (["terms=foo"], ["terms is 'foo', must be a group"]),
+        (["condition=foo"], ["condition is 'foo', must be a group"]),
+        (["init_from=foo"], ["init_from is 'foo', must be a group"]),
         (["train=null"], ["train is None, must be a group"]),
         (["optimizer=adamw", "optimizer.betas=[0.9]"], ["betas is [0.9], must be two numbers"]),
         (["seed=-1"], ["seed is -1, must be a whole number of at least 0"]),
@@ -212,6 +217,28 @@ def test_resume_of_what_is_no_run(tmp_path, folder):
             (path / source.name).write_bytes(source.read_bytes())
         (path / "last.safetensors").write_bytes((path / "last.safetensors").read_bytes()[:500])
     says_one_line(inside("train", f"resume={path}"), folder)
+
+
+def test_a_state_of_another_config_is_one_line_and_changes_nothing(whole, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder)
+    settings = json.loads((folder / "config.json").read_text())
+    settings["encoder"]["hidden"] += 1
+    (folder / "config.json").write_text(json.dumps(settings))
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    done = inside("train", f"resume={folder}", "train.max_epochs=5")
+    says_one_line(done, str(folder / "last.safetensors"), "size mismatch for encoder")
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+def test_names_that_are_numbers_name_folders_as_they_are_written(tmp_path):
+    for folder in ("5", "2026_01_02"):
+        done = inside("train", *SMALL, "name=5", f"run_dir={folder}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert inside("sample", f"checkpoint={folder}", "n=1", cwd=tmp_path).returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"5", "2026_01_02"}
+    assert json.loads((tmp_path / "5" / "config.json").read_text())["name"] == "5"
+    assert inside("train", "resume=5", cwd=tmp_path).returncode == 0
 
 
 def test_resume_refuses_to_change_the_run(whole):

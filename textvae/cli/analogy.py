@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from textvae.cli import compose
-from textvae.cli.sentences import checked, decoding, given, open_run
+from textvae.cli.sentences import checked, decoding, given, open_latent
 
 
 def main(overrides: Sequence[str]) -> None:
@@ -12,6 +12,6 @@ def main(overrides: Sequence[str]) -> None:
 
 
 def analogy(config: dict[str, Any]) -> None:
-    vae, lines = open_run(config), given(config["input"], group=3)
+    vae, lines = open_latent(config), given(config["input"], group=3)
     a, b, c = lines[::3], lines[1::3], lines[2::3]
     print(*checked(lambda: vae.analogy(a, b, c, decoding(config), config["seed"])), sep="\n")

@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import hydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from textvae.cli.help import with_help
 from textvae.cli.locations import config_directory
+from textvae.cli.overrides import check, choices, close, legal, unknown, with_text
 from textvae.errors import ConfigError, TextVAEError
 
 Task = Callable[[dict[str, Any]], Any]
@@ -34,26 +36,28 @@ def run(verb: str, overrides: Sequence[str], task: Task) -> None:
     Raises ConfigError for what Hydra refuses. A failing job of a multirun stops no other: what failed is raised at
     the end, all in one.
     """
-    failures: list[TextVAEError] = []
+    failures: list[Exception] = []
 
     def job(config: DictConfig) -> None:
         try:
             task(plain(config, verb))
-        except TextVAEError as error:  # raised within Hydra, it would be announced there too
+        except Exception as error:  # raised within Hydra, it would be announced there too
             failures.append(error)
 
     call(verb, overrides, job)
-    if len(failures) > 1:
+    faults = [error for error in failures if not isinstance(error, TextVAEError)]
+    if len(failures) > 1 and not faults:
         reasons = "; ".join(str(error) for error in failures)
         raise TextVAEError(f"{len(failures)} of the jobs failed: {reasons}")
     if failures:
-        raise failures[0]
+        raise (faults or failures)[0]
 
 
 def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) -> None:
     """Lets Hydra call job with each config it composes. ConfigError for what Hydra refuses before the first one."""
+    check(verb, overrides)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of being printed with a traceback
-    sys.argv = [f"textvae {verb}", *overrides]
+    sys.argv = [f"textvae {verb}", *with_help(verb, with_text(overrides))]
     started = False
 
     def first(config: DictConfig) -> Any:
@@ -63,8 +67,11 @@ def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) 
 
     try:
         hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=verb)(first)()
+    except SystemExit as end:
+        if end.code:  # it ends so after help, too
+            raise
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_one_line(error)) from error
+        raise ConfigError(_misspelt(error, verb) or _one_line(error)) from error
     except ValueError as error:  # Hydra's own, for an override that cannot be one
         if started:
             raise
@@ -80,6 +87,23 @@ def plain(config: DictConfig, verb: str) -> dict[str, Any]:
         raise ConfigError(f"{key} must be given: textvae {verb} {key}=...") from error
     except OmegaConfBaseException as error:
         raise ConfigError(_one_line(error)) from error
+
+
+def _misspelt(error: BaseException, verb: str) -> str | None:
+    """What to say of a choice that a group does not have, and of a nested key that is like one of the config.
+
+    Hydra would tell of its search path, and advise to add the key with a `+`.
+    """
+    if isinstance(error, MissingConfigException):
+        group, _, name = str(error.missing_cfg_file).partition("/")
+        return _no_choice(group, name) if group in legal(verb).groups else None
+    key = re.match(r"Could not override '([^']+)'", str(error))
+    return unknown(verb, key[1]) if key and close(key[1], legal(verb).names()) else None
+
+
+def _no_choice(group: str, name: str) -> str:
+    near = close(name, choices(group))
+    return f"there is no {group}={name}; {'close to it' if near else 'there are'}: {', '.join(near or choices(group))}"
 
 
 def _one_line(error: BaseException) -> str:

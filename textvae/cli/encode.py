@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from textvae.cli import compose
-from textvae.cli.sentences import checked, given, open_run
+from textvae.cli.sentences import checked, given, open_latent
 
 
 def main(overrides: Sequence[str]) -> None:
@@ -13,7 +13,7 @@ def main(overrides: Sequence[str]) -> None:
 
 
 def encode(config: dict[str, Any]) -> None:
-    vae = open_run(config)
+    vae = open_latent(config)
     lines = (
         given(config["input"])
         if config["input"]

@@ -42,6 +42,7 @@ def main(overrides: Sequence[str]) -> None:
 
 
 def evaluate(config: dict[str, Any]) -> None:
+    check_compute(config)
     vae, out, evaluation = open_run(config), console(), measurement.Evaluation.of(config)
     if config["keep"]:
         check_keeping(config)
@@ -67,6 +68,11 @@ def evaluate(config: dict[str, Any]) -> None:
         ran = {"name": vae.config["name"], "seed": config["seed"], "train": {}, "corpus": dict(facts)}
         summary = {**ran, "test": metrics, "environment": environment(device)}
         write_json(RunFolder(config["checkpoint"]).summary, plain(summary))
+
+
+def check_compute(config: dict[str, Any]) -> None:
+    if not isinstance(config["compute"], dict):
+        raise ConfigError(f"compute is {config['compute']!r}, must be a group of settings")
 
 
 def check_keeping(config: dict[str, Any]) -> None:

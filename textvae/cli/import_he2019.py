@@ -5,6 +5,7 @@ from typing import Any
 
 from textvae.cli import compose
 from textvae.training.he2019 import import_run
+from textvae.training.shape import check_seed
 
 
 def main(overrides: Sequence[str]) -> None:
@@ -12,6 +13,7 @@ def main(overrides: Sequence[str]) -> None:
 
 
 def import_weights(config: dict[str, Any]) -> None:
+    check_seed(config["seed"])
     model = import_run(config["weights"], config["vocabulary"], config, config["run_dir"])
     count = sum(parameter.numel() for parameter in model.parameters())
     print(f"{count:,} parameters, Z = {model.latent_size}\nrun: {config['run_dir']}")

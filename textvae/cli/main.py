@@ -1,9 +1,11 @@
 """The command `textvae VERB [override ...]`; imports nothing heavy until the verb is known."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
+import textvae
 from textvae.errors import TextVAEError
 
 VERBS = {
@@ -27,6 +29,7 @@ def usage() -> str:
             "textvae: sentence VAEs, posterior collapse and its remedies",
             "",
             "usage: textvae VERB [key=value ...]      textvae VERB --help shows every key",
+            "       textvae --version",
             "",
             *lines,
             "",
@@ -37,15 +40,10 @@ def usage() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one verb; returns the exit status: 0, 1 for an error said in one line, 130 when interrupted."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(usage())
-        return 0
-    verb, *overrides = arguments
-    if verb not in VERBS:
-        return complain(f"unknown verb {verb!r}; known: {', '.join(VERBS)}")
     try:
-        return int(importlib.import_module(f"textvae.cli.{verb.replace('-', '_')}").main(overrides) or 0)
+        status = run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+        return status
     except TextVAEError as error:
         complain(str(error))
         return error.status
@@ -53,8 +51,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain("interrupted")
         return 130
     except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone, as in `textvae sample | head`
+        settle_output()  # the reader has gone, as in `textvae sample | head`
         return 0
+    except OSError as error:
+        settle_output()
+        return complain(f"{error.filename or 'standard output'}: {error.strerror or error}")
+
+
+def run(arguments: Sequence[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    if arguments[0] == "--version":
+        print(f"textvae {textvae.__version__}")
+        return 0
+    verb, *overrides = arguments
+    if verb not in VERBS:
+        return complain(f"unknown verb {verb!r}; known: {', '.join(VERBS)}")
+    return int(importlib.import_module(f"textvae.cli.{verb.replace('-', '_')}").main(overrides) or 0)
+
+
+def settle_output() -> None:
+    """What standard output still holds is written, or dropped where it cannot be: Python would try again, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def complain(message: str) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from textvae.cli import compose
-from textvae.cli.sentences import checked, decoding, given, open_run
+from textvae.cli.sentences import checked, decoding, given, open_latent
 from textvae.errors import ConfigError
 
 
@@ -16,7 +16,7 @@ def reconstruct(config: dict[str, Any]) -> None:
     points = {"mean": False, "sample": True}
     if config["posterior"] not in points:
         raise ConfigError(f"posterior is {config['posterior']!r}, must be one of {', '.join(points)}")
-    vae, seed, ways = open_run(config), config["seed"], decoding(config)
+    vae, seed, ways = open_latent(config), config["seed"], decoding(config)
     lines = given(config["input"]) if config["input"] else checked(lambda: vae.sample(config["n"], seed=seed))
     again = checked(lambda: vae.reconstruct(lines, points[config["posterior"]], ways, seed))
     for line, image in zip(lines, again, strict=True):

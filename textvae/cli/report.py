@@ -10,10 +10,15 @@ from textvae.reporting.table import notes, rows, text
 from textvae.reporting.writing import write_report
 
 USAGE = "usage: textvae report SWEEP_DIR|RUN [SWEEP_DIR|RUN ...] [output=FOLDER]"
+HELP = """A row for each setting, over its seeds, of the runs that lie in the folders, and beneath it those without a result.
+With output=FOLDER also as Markdown, CSV and JSON, with figures and one page, report.html."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Exit status 1 where no run has a result."""
+    if {"-h", "--help"} & set(arguments):
+        print(f"{USAGE}\n\n{HELP}")
+        return 0
     outputs = [item.removeprefix("output=") for item in arguments if item.startswith("output=")]
     paths = [item for item in arguments if not item.startswith("output=")]
     if not paths or len(outputs) > 1 or "" in outputs:

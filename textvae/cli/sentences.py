@@ -8,15 +8,27 @@ from typing import Any, TypeVar
 from textvae.api import TextVAE, load
 from textvae.data.lines import read_lines
 from textvae.errors import ConfigError, DataError
+from textvae.training.shape import check_seed
 
 Config = dict[str, Any]
 T = TypeVar("T")
 
 
 def open_run(config: Config) -> TextVAE:
-    """The run that `checkpoint` names, its sentences all of `label` where one is given."""
+    """The run that `checkpoint` names, its sentences all of `label` where one is given. ConfigError for a seed that is none."""
+    check_seed(config["seed"])
     vae = load(config["checkpoint"])
     return vae if config["label"] is None else vae.given(config["label"])
+
+
+def open_latent(config: Config) -> TextVAE:
+    """The same of a verb that has no meaning without z. ConfigError where the run has none."""
+    vae = open_run(config)
+    if not vae.model.latent_size:
+        raise ConfigError(
+            f"this run has no latent (Z = 0), it is a language model: {config['checkpoint']}; sample and evaluate go with it"
+        )
+    return vae
 
 
 def decoding(config: Config) -> Config:

@@ -18,6 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from textvae.cli import compose
+from textvae.cli.overrides import check
 from textvae.cli.progress import say
 from textvae.cli.sweep_settings import command, for_hydra, key_of, value_of, which_jobs, with_sweep_folder
 from textvae.errors import ConfigError, Interrupted, TextVAEError
@@ -35,6 +36,7 @@ def run_sweep(overrides: Sequence[str]) -> None:
     Raises ConfigError before the first job, Interrupted where a signal stopped the sweep, TextVAEError where jobs failed.
     """
     settings = with_sweep_folder(overrides)
+    check("train", settings)
     which = which_jobs(settings)
     folder = Path(value_of(settings, "sweep_dir", ""))
     new, sweep = not folder.exists(), Sweep.take(folder, command(overrides))

@@ -6,6 +6,7 @@ from typing import Any
 from textvae.errors import ConfigError
 
 SECTIONS = ("data", "train", "eval", "compute", "tracker", "optimizer", "optimizer.plateau")
+OPTIONAL = ("condition", "terms", "init_from")
 
 
 def check_shape(config: Mapping[str, Any]) -> None:
@@ -16,6 +17,14 @@ def check_shape(config: Mapping[str, Any]) -> None:
             value = value.get(key)
         if not isinstance(value, Mapping):
             raise ConfigError(f"{section} is {value!r}, must be a group of settings")
-    seed = config["seed"]
+    for section in OPTIONAL:
+        value = config.get(section)
+        if value is not None and not isinstance(value, Mapping):
+            raise ConfigError(f"{section} is {value!r}, must be a group of settings")
+    check_seed(config["seed"])
+
+
+def check_seed(seed: Any) -> None:
+    """ConfigError unless it is a whole number of at least 0 (and below 2^63)."""
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
         raise ConfigError(f"seed is {seed!r}, must be a whole number of at least 0")

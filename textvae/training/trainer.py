@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from textvae.data.batching import Batch, Batcher
-from textvae.errors import Interrupted, TrainingError
+from textvae.errors import CheckpointError, Interrupted, TrainingError
 from textvae.evaluation.evaluator import evaluate
 from textvae.model import SentenceVAE
 from textvae.objectives.objective import Objective
@@ -203,7 +203,13 @@ class Trainer:
         save_state(self.folder.last, self.state_dict())
 
     def restore(self) -> None:
-        self.load_state_dict(load_state(self.folder.last))
+        """CheckpointError where the saved state is that of another config."""
+        state = load_state(self.folder.last)
+        try:
+            self.load_state_dict(state)
+        except (KeyError, RuntimeError, ValueError) as error:
+            first = "".join(str(error).splitlines()[:2])  # the other tensors' lines would follow
+            raise CheckpointError(f"{self.folder.last} does not fit the run's config: {first}") from error
 
     def _stateful(self) -> dict[str, Any]:
         parts = ("model", "objective", "updater", "descent", "plateau", "means", "tracker")

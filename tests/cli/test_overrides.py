@@ -1,0 +1,85 @@
+"""Overrides that no config has a place for are refused, whatever sign they have."""
+
+import pytest
+
+from tests.cli.process import inside, says_one_line
+from textvae.cli.overrides import check, close
+
+
+@pytest.mark.parametrize("sign", ["", "+", "++", "~"])
+@pytest.mark.parametrize(
+    ("verb", "override", "parts"),
+    [
+        ("train", "shedule=linear", ["'shedule'", "schedule"]),
+        ("train", "free_bits=5", ["'free_bits'", "experiment=ptb/free_bits"]),
+        ("train", "train.max_stepz=5", ["train.max_steps"]),
+        ("train", "term.mmd.weight=5", ["'term.mmd.weight'"]),
+        ("train", "decoding=beam", ["'decoding'"]),
+        ("evaluate", "samples=5", ["eval.iw_samples"]),
+        ("sample", "temperature=0.1", ["decoding.temperature"]),
+        ("sample", "model=he2019", ["'model'", "max_length"]),
+        ("import-he2019", "checkpoint=5", ["'checkpoint'"]),
+    ],
+)
+def test_an_unknown_key_is_refused(tmp_path, sign, verb, override, parts):
+    says_one_line(inside(verb, f"{sign}{override}", cwd=tmp_path), *parts)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("override", ["+shedule=linear,constant", "decoder.hiden=8,9"])
+def test_an_unknown_key_of_a_sweep_is_refused_and_leaves_nothing(tmp_path, override):
+    says_one_line(inside("train", "-m", override, cwd=tmp_path), "has no key", "close to it")
+    assert not list(tmp_path.glob("sweeps/*"))
+
+
+def test_a_nested_key_is_not_advised_to_be_added():
+    done = inside("train", "decoder.hiden=8")
+    says_one_line(done, "'decoder.hiden'; close to it: decoder.hidden, encoder.hidden")
+    assert "append" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("verb", "override"),
+    [
+        ("train", "+term=mmd"),
+        ("train", "+terms.mmd.weight=3"),
+        ("train", "experiment=grammar/lm,grammar/vq"),
+        ("train", "+sweep=seeds"),
+        ("train", "~tracker"),
+        ("train", "+data.labels=true"),
+        ("train", "hydra/launcher=joblib"),
+        ("train", "hydra.sweeper.max_batch_size=3"),
+        ("train", "'pretraining={schedule:{name:constant}}'"),
+        ("train", "encoder@encoder=none"),
+        ("evaluate", "+data.dataset=here"),
+        ("sample", "decoding=beam"),
+        ("import-he2019", "decoder=he2019"),
+        ("sample", "--multirun"),
+    ],
+)
+def test_what_a_verb_has_a_place_for_is_left_to_hydra(verb, override):
+    check(verb, [override])
+
+
+def test_names_close_to_the_whole_come_first():
+    assert close("decoder.hiden", ["encoder.hidden", "decoder.hidden", "seed"]) == [
+        "decoder.hidden",
+        "encoder.hidden",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verb", "override", "parts"),
+    [
+        ("train", "experiment=grammar/colapse", ["experiment=grammar/colapse", "grammar/collapse"]),
+        ("train", "experiment=colapse", ["ptb/collapse, grammar/collapse"]),
+        ("train", "experiment=zzz", ["grammar/aggressive", "ptb/word_dropout"]),
+        ("train", "latent=gausian", ["close to it: gaussian"]),
+        ("train", "+term=mdd", ["close to it: mmd"]),
+        ("sample", "decoding=magic", ["there are: beam, greedy, sample"]),
+    ],
+)
+def test_an_unknown_choice_is_one_line_with_what_there_is(tmp_path, verb, override, parts):
+    done = inside(verb, override, cwd=tmp_path)
+    says_one_line(done, "there is no", *parts)
+    assert "search path" not in done.stderr

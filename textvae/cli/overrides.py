@@ -1,0 +1,123 @@
+"""What a verb's overrides may name: the keys of its config and the groups it takes; whatever else is refused here.
+
+Hydra itself adds any key that is given with a `+`, which nothing would then read.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher, get_close_matches
+from functools import cache
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from textvae.cli.locations import config_directory
+from textvae.errors import ConfigError
+from textvae.keys import flatten
+
+WITHOUT_DEFAULT = {"train": ("setup", "term")}  # groups that add to a config and have no choice to begin with
+# Names of files, folders and settings: text, even where it looks like a number.
+TEXTS = {"name", "run_dir", "sweep_dir", "resume", "checkpoint", "input", "output", "weights", "vocabulary"}
+TEXTS |= {"data.path", "data.file", "init_from.run"}
+
+
+@dataclass(frozen=True)
+class Legal:
+    """The config of a verb without overrides, and the groups that overrides may choose from."""
+
+    config: dict[str, Any]
+    groups: tuple[str, ...]
+
+    def knows(self, key: str) -> bool:
+        """Whether `a.b`, `group` or `group/sub` is a key of this config, or may be one by the choice of a group."""
+        top, _, inner = key.partition(".")
+        if not inner:
+            return top in self.config or top.split("/")[0] in self.groups
+        section = self.config.get(top)
+        if top not in self.config or not isinstance(section, dict):
+            return top in self.config
+        closed = bool(section) and not (config_directory() / top).is_dir()
+        return not closed or inner.split(".")[0] in section
+
+    def names(self) -> list[str]:
+        """Every key, nested ones too, every group, and every choice as `group=name`."""
+        return [*self.config, *flatten(self.config), *self.groups, *self._choices()]
+
+    def _choices(self) -> list[str]:
+        return [f"{group}={name}" for group in self.groups for name in choices(group)]
+
+
+@cache
+def legal(verb: str) -> Legal:
+    """What conf/VERB.yaml and its defaults bring; train takes every group."""
+    with initialize_config_dir(str(config_directory()), version_base="1.3"):
+        composed = compose(verb, return_hydra_config=True)
+    taken = [group for group in composed.hydra.runtime.choices if not group.startswith("hydra/")]
+    taken += WITHOUT_DEFAULT.get(verb, ())
+    config = OmegaConf.to_container(composed, resolve=False)
+    assert isinstance(config, dict)
+    del config["hydra"]
+    return Legal({str(key): value for key, value in config.items()}, tuple(sorted(taken)))
+
+
+def choices(group: str) -> list[str]:
+    """The names that `group=NAME` may give, such as grammar/lm."""
+    folder = config_directory() / group
+    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
+
+
+def check(verb: str, overrides: Sequence[str]) -> None:
+    """ConfigError for the first override of a key that neither the verb's config nor a group of it has."""
+    for override in parsed(overrides):
+        key = override.key_or_group
+        if not override.is_hydra_override() and not legal(verb).knows(key):
+            raise ConfigError(unknown(verb, key))
+
+
+def with_text(overrides: Sequence[str]) -> list[str]:
+    """The same, with numbers in quotes where text is meant: as a number run_dir=2026_01_02 would be 20260102."""
+    numbers = {
+        override.input_line
+        for override in parsed(overrides)
+        if override.key_or_group in TEXTS and isinstance(override.value(), int | float)
+    }
+    return [re.sub("=(.*)", r"='\1'", item) if item in numbers else item for item in overrides]
+
+
+def unknown(verb: str, key: str) -> str:
+    """That a verb has no such key, and which are like it, else which there are."""
+    near = close(key, legal(verb).names())
+    if near:
+        return f"{verb} has no key {key!r}; close to it: {', '.join(near)}"
+    known = dict.fromkeys([*legal(verb).config, *legal(verb).groups])
+    return f"{verb} has no key {key!r}; it has {', '.join(known)}"
+
+
+def close(word: str, names: Iterable[str], most: int = 4) -> list[str]:
+    """The names whose last part is most like that of the word, those best that are like the whole of it."""
+    by_end: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        by_end.setdefault(_end(name), []).append(name)
+    ends = get_close_matches(_end(word), by_end, n=most, cutoff=0.65)
+    found = [name for end in ends for name in by_end[end]]
+    return sorted(found, key=lambda name: -SequenceMatcher(None, word, name).ratio())[:most]
+
+
+def parsed(overrides: Sequence[str]) -> list[Override]:
+    """Those that Hydra can read; of flags and of the others it speaks itself."""
+    readable = []
+    for item in overrides:
+        try:
+            readable += [] if item.startswith("-") else [OverridesParser.create().parse_override(item)]
+        except HydraException:
+            continue
+    return readable
+
+
+def _end(name: str) -> str:
+    return re.split(r"[./=]", name)[-1]
