@@ -3,7 +3,8 @@
 import pytest
 
 from tests.cli.process import inside, says_one_line
-from textvae.cli.overrides import check, close
+from textvae.cli.locations import config_directory
+from textvae.cli.overrides import check, close, legal, with_text
 
 
 @pytest.mark.parametrize("sign", ["", "+", "++", "~"])
@@ -83,3 +84,25 @@ def test_an_unknown_choice_is_one_line_with_what_there_is(tmp_path, verb, overri
     done = inside(verb, override, cwd=tmp_path)
     says_one_line(done, "there is no", *parts)
     assert "search path" not in done.stderr
+
+
+def test_every_group_is_taken_by_a_verb():
+    folders = {path.name for path in config_directory().iterdir() if path.is_dir()}
+    assert folders == {group for verb in ("train", "sample") for group in legal(verb).groups}
+
+
+@pytest.mark.parametrize(
+    ("given", "handed_on"),
+    [
+        ("name=5", "name='5'"),
+        ("+run_dir=2026_01_02", "+run_dir='2026_01_02'"),
+        ("checkpoint=1e3", "checkpoint='1e3'"),
+        ("output=true", "output='true'"),
+        ("name=null", "name=null"),
+        ("name=a/b", "name=a/b"),
+        ("seed=5", "seed=5"),
+        ("seed=1,2", "seed=1,2"),
+    ],
+)
+def test_numbers_are_text_where_a_name_is_meant(given, handed_on):
+    assert with_text([given]) == [handed_on]

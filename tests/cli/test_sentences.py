@@ -147,7 +147,7 @@ def test_a_full_disk_behind_standard_output_is_one_line(run, arguments):
             env=environment(),
         )
     assert done.returncode == 1
-    assert done.stderr == "textvae: standard output: No space left on device\n"
+    assert done.stderr == "textvae: standard output or a file: No space left on device\n"
 
 
 @pytest.mark.parametrize("arguments", [["sample", "checkpoint={run}", "n=300"], ["remedies"]])
@@ -163,6 +163,14 @@ def test_a_reader_that_has_gone_is_no_error(run, arguments):
             env=environment(),
         )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_file_that_the_system_refuses_is_one_line(run, monkeypatch):
+    def refused(config):
+        raise PermissionError(13, "Permission denied", "/locked/file")
+
+    monkeypatch.setattr(sample, "sample", refused)
+    says_one_line(inside("sample", f"checkpoint={run}"), "/locked/file: Permission denied")
 
 
 def test_a_fault_of_the_program_keeps_its_traceback_and_is_not_announced_by_hydra(run, monkeypatch, capsys):

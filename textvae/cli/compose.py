@@ -55,9 +55,7 @@ def run(verb: str, overrides: Sequence[str], task: Task) -> None:
 
 def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) -> None:
     """Lets Hydra call job with each config it composes. ConfigError for what Hydra refuses before the first one."""
-    check(verb, overrides)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of being printed with a traceback
-    sys.argv = [f"textvae {verb}", *with_help(verb, with_text(overrides))]
     started = False
 
     def first(config: DictConfig) -> Any:
@@ -66,6 +64,8 @@ def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) 
         return job(config)
 
     try:
+        check(verb, overrides)
+        sys.argv = [f"textvae {verb}", *with_help(verb, with_text(overrides))]
         hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=verb)(first)()
     except SystemExit as end:
         if end.code:  # it ends so after help, too

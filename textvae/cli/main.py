@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         settle_output()
-        return complain(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        where = error.filename or "standard output or a file"  # a failed write does not know its name
+        return complain(f"{where}: {error.strerror or error}")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -54,7 +54,7 @@ class Legal:
 
 @cache
 def legal(verb: str) -> Legal:
-    """What conf/VERB.yaml and its defaults bring; train takes every group."""
+    """What conf/VERB.yaml and its defaults bring, with the groups that have no default."""
     with initialize_config_dir(str(config_directory()), version_base="1.3"):
         composed = compose(verb, return_hydra_config=True)
     taken = [group for group in composed.hydra.runtime.choices if not group.startswith("hydra/")]
