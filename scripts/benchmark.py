@@ -276,7 +276,10 @@ def encoder_update(bench: Bench, seconds: float) -> dict[str, float]:
 
 
 def aggressive(bench: Bench, seconds: float) -> dict[str, float]:
-    """A decoder update of aggressive training with all encoder updates before it, by turns; `time_ratio` is to be at most 0.2."""
+    """A decoder update of aggressive training with all encoder updates before it, by turns; `time_ratio` is to be at most 0.2.
+
+    equal_time_ratio: at equal numbers of encoder updates, which the rule leaves to chance.
+    """
     reference, ours = bench.reference(), bench.ours()
     ours.model.train()
     updater = ours.aggressive(window=WINDOW, words=512)
@@ -297,7 +300,8 @@ def aggressive(bench: Bench, seconds: float) -> dict[str, float]:
         updates += 1
     found = {f"{name}s_a_decoder_update": spent[name] / updates for name in ways}
     counts = {f"{name}encoder_updates": inner[name] / updates for name in ways}
-    return found | counts | {"time_ratio": spent[""] / spent["reference_"]}
+    ratio = spent[""] / spent["reference_"]
+    return found | counts | {"time_ratio": ratio, "equal_time_ratio": ratio * inner["reference_"] / inner[""]}
 
 
 def iw_nll(bench: Bench, seconds: float, samples: int = 500) -> dict[str, float]:
