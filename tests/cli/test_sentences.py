@@ -90,10 +90,12 @@ def test_evaluate_own_sentences(run, sentences):
     assert lines(done)[0].split() == ["sentences", str(len(sentences))]
 
 
-def test_report_prints_a_row_a_setting_and_the_truth(run, tmp_path):
-    text = lines(textvae("report", str(run), str(run), f"output={tmp_path / 'out'}"))
-    assert len([line for line in text if line.startswith("ptb/vae")]) == 1
+def test_report_prints_a_row_a_setting_and_the_truth_of_a_text_that_is_known_whole(run, tmp_path):
+    whole = train_small(tmp_path / "whole", "data.train=5000")
+    text = lines(textvae("report", str(whole), str(whole), f"output={tmp_path / 'out'}"))
+    assert len([line for line in text if line.startswith("grammar/vae")]) == 1
     assert [line for line in text if line.startswith("the truth")]
+    assert not [line for line in lines(textvae("report", str(run))) if line.startswith("the truth")]
     tables = {"table.md", "table.csv", "table.json", "report.html"}
     figures = {"training.png", "rate_distortion.png", "kl_per_dimension.png"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == tables | figures

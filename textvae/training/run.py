@@ -29,7 +29,6 @@ def start_run(
     config: Config, run_dir: str | Path, console: Console, stopping: Stopping = stop_signals
 ) -> dict[str, Any]:
     """Trains in a new folder; returns what summary.json holds. CheckpointError where run_dir holds a run already."""
-    check_shape(config)
     folder = RunFolder(run_dir)
     with only_writer(folder.path):
         _refuse_what_is_there(folder)
@@ -43,7 +42,6 @@ def resume_run(
 
     CheckpointError where another process trains in it.
     """
-    check_shape(config)
     folder = RunFolder(run_dir)
     with only_writer(folder.path):
         if folder.last.exists():
@@ -68,6 +66,7 @@ def _from_the_beginning(
     config: Config, folder: RunFolder, console: Console, stopping: Stopping
 ) -> dict[str, Any]:
     """The stages of a run that are not finished yet: its pretraining, if it has one, then the run itself."""
+    check_shape(config)
     initial, first = InitFrom.of(config), pretraining_of(config)
     if first is None:
         return _run(config, folder, console, stopping, initial)
