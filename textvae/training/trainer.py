@@ -64,10 +64,8 @@ class Trainer:
     def fit(self) -> None:
         """Trains until a limit or the last plateau, then leaves the weights to use in the folder and in the model."""
         self._resumed = self._saved = time.monotonic()
-        if (
-            self.position == self.batches.steps_per_epoch
-        ):  # stopped between the last step of an epoch and its end
-            self._close_epoch()
+        if self.position == self.batches.steps_per_epoch:
+            self._close_epoch()  # it was stopped between the last step of an epoch and its end
         while not self.stopped and self.epoch < self.limits.max_epochs and not self._steps_reached():
             self._train_epoch()
             if self.position == self.batches.steps_per_epoch:
@@ -91,11 +89,9 @@ class Trainer:
         try:
             loss = self.updater.step(batch, self._more, self.step)
         except TrainingError as error:
-            kept = (
-                "keeps the last good checkpoint" if self.folder.last.exists() else "holds no checkpoint yet"
-            )
+            kept = "keeps the last good" if self.folder.last.exists() else "holds no"
             raise TrainingError(
-                f"training stopped at step {self.step}: {error}; {self.folder.path} {kept}. "
+                f"training stopped at step {self.step}: {error}; {self.folder.path} {kept} checkpoint. "
                 "A lower learning rate or a tighter clip may help"
             ) from error
         self.objective.advance(loss)
