@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = ("data.train=300", "data.valid=60", "data.test=60", "train.max_epochs=1", "eval.iw_samples=4")
+SMALL = ("data.train=1000", "data.valid=60", "data.test=60", "train.max_epochs=1", "eval.iw_samples=4")
 
 
 def test_quickstart_ends_with_all_it_promises(tmp_path):
@@ -29,6 +29,7 @@ def test_quickstart_ends_with_all_it_promises(tmp_path):
         "verdict",
         "grammar/collapse",
         "grammar/cured",
+        "the truth",
     ):
         assert word in done.stdout, word
     samples = done.stdout.split("Five sentences")[1].split("From one sentence")[0].strip().splitlines()[1:]

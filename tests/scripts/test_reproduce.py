@@ -28,7 +28,11 @@ TABLE = {
     "page": "tiny.md",
     "runs": "tiny",
     "columns": ["setting", "seeds", "epochs", "kl", "difference"],
-    "overrides": ["experiment=grammar/collapse", *TINY],
+    "overrides": [
+        "experiment=grammar/collapse",
+        *TINY,
+        "data.train=1000",
+    ],  # which show every word of the test split
     "epochs": 2,
     "samples": 5,
     "sources": {"paper": "A Paper"},
@@ -127,7 +131,7 @@ def test_the_same_command_goes_on_and_keeps_figures_and_page(resumed) -> None:
     assert status == 0
     (vae,) = place.records()
     asked = {"nll_iw", "ppl_iw", "neg_elbo", "rec", "kl", "active_units", "mi_lower", "mi_upper", "mi_cap"}
-    assert asked | {"epochs", "wall_s", "commit", "command", "grammatical_prior"} <= set(vae)
+    assert asked | {"epochs", "wall_s", "commit", "command", "grammatical_prior", "true_nll"} <= set(vae)
     assert (vae["row"], vae["seed"]) == ("vae", 0)
     assert (
         vae["command"].startswith("textvae train experiment=grammar/collapse")
