@@ -62,6 +62,16 @@ def test_what_a_verb_has_a_place_for_is_left_to_hydra(verb, override):
     check(verb, [override])
 
 
+def test_a_key_of_the_first_stage_is_advised_to_be_added_where_the_config_has_none_yet():
+    done = inside("train", "experiment=grammar/pretraining", "pretraining.train.max_steps=3")
+    says_one_line(done, "+pretraining.train.max_steps=...")
+
+
+def test_a_misspelt_key_of_the_first_stage_is_told_from_one_of_the_second():
+    done = inside("train", "experiment=grammar/pretraining", "pretraining.train.max_stepz=3")
+    says_one_line(done, "'pretraining.train.max_stepz'; close to it: pretraining.train.max_steps")
+
+
 def test_names_close_to_the_whole_come_first():
     assert close("decoder.hiden", ["encoder.hidden", "decoder.hidden", "seed"]) == [
         "decoder.hidden",

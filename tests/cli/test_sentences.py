@@ -136,18 +136,23 @@ def test_errors_are_one_line(run, arguments, stdin, parts):
     says_one_line(inside(*(item.format(run=run) for item in arguments), stdin=stdin), *parts)
 
 
+def written_to(output, run, arguments):
+    """What became of a command with `output` in the place of its standard output."""
+    return subprocess.run(
+        command(*(item.format(run=run) for item in arguments)),
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+
+
 @pytest.mark.parametrize(
     "arguments", [["sample", "checkpoint={run}", "n=2"], ["remedies"], ["sample", "--help"], ["--help"]]
 )
 def test_a_full_disk_behind_standard_output_is_one_line(run, arguments):
     with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            command(*(item.format(run=run) for item in arguments)),
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(),
-        )
+        done = written_to(full, run, arguments)
     assert done.returncode == 1
     assert done.stderr == "textvae: standard output or a file: No space left on device\n"
 
@@ -157,13 +162,7 @@ def test_a_reader_that_has_gone_is_no_error(run, arguments):
     read, write = os.pipe()
     os.close(read)
     with open(write, "w") as gone:
-        done = subprocess.run(
-            command(*(item.format(run=run) for item in arguments)),
-            stdout=gone,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(),
-        )
+        done = written_to(gone, run, arguments)
     assert (done.returncode, done.stderr) == (0, "")
 
 

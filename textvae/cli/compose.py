@@ -14,7 +14,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from textvae.cli.help import with_help
 from textvae.cli.locations import config_directory
-from textvae.cli.overrides import check, choices, close, legal, unknown, with_text
+from textvae.cli.overrides import absent, check, choices, close, legal, with_text
 from textvae.errors import ConfigError, TextVAEError
 
 Task = Callable[[dict[str, Any]], Any]
@@ -98,7 +98,7 @@ def _misspelt(error: BaseException, verb: str) -> str | None:
         group, _, name = str(error.missing_cfg_file).partition("/")
         return _no_choice(group, name) if group in legal(verb).groups else None
     key = re.match(r"Could not override '([^']+)'", str(error))
-    return unknown(verb, key[1]) if key and close(key[1], legal(verb).names()) else None
+    return absent(verb, key[1]) if key else None
 
 
 def _no_choice(group: str, name: str) -> str:

@@ -24,6 +24,7 @@ WITHOUT_DEFAULT = {"train": ("setup", "term")}  # groups that add to a config an
 # Names of files, folders and settings: text, even where it looks like a number.
 TEXTS = {"name", "run_dir", "sweep_dir", "resume", "checkpoint", "input", "output", "weights", "vocabulary"}
 TEXTS |= {"data.path", "data.file", "init_from.run"}
+STAGE = "pretraining."  # a section of the same keys: those that differ in a first stage
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,17 @@ def with_text(overrides: Sequence[str]) -> list[str]:
 
 def unknown(verb: str, key: str) -> str:
     """That a verb has no such key, and which are like it, else which there are."""
-    near = close(key, legal(verb).names())
-    if near:
-        return f"{verb} has no key {key!r}; close to it: {', '.join(near)}"
     known = dict.fromkeys([*legal(verb).config, *legal(verb).groups])
-    return f"{verb} has no key {key!r}; it has {', '.join(known)}"
+    return absent(verb, key) or f"{verb} has no key {key!r}; it has {', '.join(known)}"
+
+
+def absent(verb: str, key: str) -> str | None:
+    """That a verb has no such key, and which are like it, or how it is added; None where none is like it."""
+    stage, known = STAGE * key.startswith(STAGE), legal(verb).names()
+    if stage and key.removeprefix(stage) in known:
+        return f"nothing sets {key} here so far: +{key}=... does"
+    near = [f"{stage}{name}" for name in close(key.removeprefix(stage), known)]
+    return f"{verb} has no key {key!r}; close to it: {', '.join(near)}" if near else None
 
 
 def close(word: str, names: Iterable[str], most: int = 4) -> list[str]:
