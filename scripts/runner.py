@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from textvae.errors import ConfigError, TextVAEError
+from textvae.keys import key_of
 from textvae.reporting.reproduction.limits import ended, first_limits, shares_limit
 from textvae.reporting.reproduction.tables import LIMIT, Row, Table, settings_of
 from textvae.training.interruption import ending_signals
@@ -57,8 +58,8 @@ class Job(NamedTuple):
 def arguments(table: Table, job: Job, epochs: int | None, device: str | None) -> list[str] | None:
     """What to tell textvae train; None where the run is finished. ConfigError where other settings ran there."""
     wanted = table.overrides_of(job.row, epochs)
-    limit = [word for word in wanted if word.startswith(LIMIT)]
-    asked = max((int(word.removeprefix(LIMIT)) for word in limit), default=0)
+    limit = [word for word in wanted if key_of(word) == LIMIT]
+    asked = max((int(word.partition("=")[2]) for word in limit), default=0)
     if (job.folder / "config.json").is_file():
         config = job.read("config.json")
         if settings_of(config.get("overrides", [])) != settings_of(wanted):

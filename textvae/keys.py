@@ -1,7 +1,21 @@
-"""Dotted keys of nested configs."""
+"""Dotted keys of nested configs, those of overrides, and which of them change no figure by intent."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
+
+# How a run goes on and what it tells meanwhile, and where it lies: neither is part of what the run is.
+HOW = frozenset(
+    {
+        "jobs",
+        "tracker",
+        "compute.device",
+        "compute.threads",
+        "train.log_every",
+        "train.checkpoint_minutes",
+        "eval.row_budget",
+    }
+)
+WHERE = frozenset({"run_dir", "sweep_dir", "resume", "data.path", "metric", "overrides"})
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -11,6 +25,11 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         name = f"{prefix}{key}"
         flat |= flatten(value, f"{name}.") if isinstance(value, Mapping) and value else {name: value}
     return flat
+
+
+def key_of(override: str) -> str:
+    """`a.b` of `+a.b=c`."""
+    return override.lstrip("+~").partition("=")[0]
 
 
 def within(key: str, sections: Collection[str]) -> bool:

@@ -11,8 +11,8 @@ from hydra.errors import OverrideParseException
 from textvae.cli import compose
 from textvae.cli.locations import config_directory
 from textvae.errors import ConfigError
-from textvae.keys import within
-from textvae.training.sweeps import HOW, WHICH
+from textvae.keys import HOW, key_of, within
+from textvae.training.sweeps import WHICH
 
 MULTIRUN = ("-m", "--multirun")
 BY_WHOM = {"launcher", "hydra/launcher", "hydra.launcher"}
@@ -85,11 +85,6 @@ def _one_choice(override: Override) -> str:
 def command(overrides: Sequence[str]) -> str:
     """The command line, to be typed again."""
     return f"textvae train {shlex.join(overrides)}"
-
-
-def key_of(override: str) -> str:
-    """`a.b` of `+a.b=c`."""
-    return override.lstrip("+").partition("=")[0]
 
 
 def value_of(overrides: Sequence[str], key: str, default: str) -> str:

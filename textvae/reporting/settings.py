@@ -4,28 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from textvae.keys import flatten, within
+from textvae.keys import HOW, WHERE, flatten, key_of, within
 
 Config = Mapping[str, Any]
 Flat = dict[str, Any]
-
-# Where, when and how often, and the seed: what a run is made of besides its setting.
-BESIDES = (
-    "seed",
-    "run_dir",
-    "sweep_dir",
-    "resume",
-    "jobs",
-    "metric",
-    "overrides",
-    "tracker",
-    "compute.device",
-    "compute.threads",
-    "data.path",
-    "train.log_every",
-    "train.checkpoint_minutes",
-    "eval.row_budget",
-)
 
 
 def setting(config: Config) -> Flat:
@@ -34,7 +16,7 @@ def setting(config: Config) -> Flat:
     Two runs are of one setting where these are equal; 1 and 1.0 are.
     """
     flat = flatten(config)
-    return {key: value for key, value in flat.items() if not within(key, BESIDES)}
+    return {key: value for key, value in flat.items() if not within(key, HOW | WHERE | {"seed"})}
 
 
 def labels(configs: Sequence[Config]) -> list[str]:
@@ -54,12 +36,9 @@ def labels(configs: Sequence[Config]) -> list[str]:
 
 
 def command(config: Config) -> str:
-    """The command that makes the run again, but for where it lies and what it is tracked by."""
-    kept = [item for item in config.get("overrides", ()) if not within(_key(item), _PLACES)]
+    """The command that makes the run again, but for where it lies and how it goes on."""
+    kept = [item for item in config.get("overrides", ()) if not within(key_of(item), HOW | WHERE)]
     return " ".join(["textvae train", *kept])
-
-
-_PLACES = ("run_dir", "sweep_dir", "tracker", "data.path")
 
 
 def _differences(mine: Flat, others: Sequence[Flat]) -> list[str]:
@@ -96,7 +75,3 @@ def _text(value: Any) -> str:
     if value is None:
         return "null"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _key(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from textvae.errors import CheckpointError, Interrupted, TextVAEError
-from textvae.keys import flatten, within
+from textvae.keys import HOW, WHERE, flatten, within
 from textvae.training.checkpoint import RunFolder
 from textvae.training.files import write_json
 from textvae.training.interruption import stop_signals
@@ -26,15 +26,6 @@ from textvae.training.run import Config, resume_run, start_run
 OPEN, RUNNING, FINISHED, FAILED = "open", "running", "finished", "failed"
 DIED = "its process died without a word; out of memory or of time?"
 WHICH = {"unfinished": {OPEN, RUNNING}, "failed": {FAILED}, "all": {OPEN, RUNNING, FAILED}}
-HOW = {  # sections and settings of how jobs run and what they tell, not of what they are
-    "jobs",
-    "tracker",
-    "compute.device",
-    "compute.threads",
-    "train.log_every",
-    "train.checkpoint_minutes",
-}
-MAY_DIFFER = HOW | {"data.path", "metric", "overrides", "resume", "run_dir", "sweep_dir"}
 
 
 class Outcome(NamedTuple):
@@ -182,7 +173,7 @@ def _difference(folder: Path, config: Config) -> str:
     except CheckpointError as error:
         return f"{error}; remove {folder} to begin the job anew"
     for key in sorted(saved.keys() | wanted.keys()):
-        if not within(key, MAY_DIFFER) and saved.get(key) != wanted.get(key):
+        if not within(key, HOW | WHERE) and saved.get(key) != wanted.get(key):
             return (
                 f"{folder} holds a run with {key}={saved.get(key)}, this command has {key}={wanted.get(key)}: "
                 "remove that folder or name another sweep_dir"

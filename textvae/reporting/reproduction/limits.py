@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from textvae.keys import key_of
 from textvae.reporting.reproduction.tables import LIMIT, Row, Table
 
 Facts = Mapping[str, Any]
@@ -28,7 +29,7 @@ def first_limits(config: Facts) -> dict[str, Any]:
 
 def shares_limit(config: Facts) -> bool:
     """Whether a run has a first stage for which the limit of epochs of the run itself was meant too."""
-    own = any(word.startswith(FIRST_LIMIT) for word in config.get("overrides", []))
+    own = any(key_of(word) == FIRST_LIMIT for word in config.get("overrides", []))
     same = first_limits(config)["max_epochs"] == config["train"]["max_epochs"]
     return config.get("pretraining") is not None and same and not own
 

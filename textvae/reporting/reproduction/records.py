@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from textvae.keys import key_of
 from textvae.reporting.reproduction.limits import cut_short, ended
-from textvae.reporting.reproduction.tables import LIMIT, PLACES, Row, Table
+from textvae.reporting.reproduction.tables import LIMIT, Row, Table, made_from
 
 Record = dict[str, Any]
 TRUTH = {"true_nll": "test_nll", "entropy": "entropy", "information": "information"}
@@ -55,11 +56,11 @@ def least_by_rate(rows: Iterable[Mapping[str, Any]]) -> list[tuple[float, float]
 
 
 def command(overrides: Iterable[str], seed: int, epochs: int) -> str:
-    """The command that makes the run, without places. A run that was taken beyond its limit names the new one."""
-    words = [word for word in overrides if not word.startswith(PLACES)]
-    bound = [int(word.removeprefix(LIMIT)) for word in words if word.startswith(LIMIT)]
+    """The command that makes the run, wherever it lies. A run that was taken beyond its limit names the new one."""
+    words = made_from(overrides)
+    bound = [int(word.partition("=")[2]) for word in words if key_of(word) == LIMIT]
     if bound and epochs > bound[-1]:
-        words = [word for word in words if not word.startswith(LIMIT)] + [f"{LIMIT}{epochs}"]
+        words = [word for word in words if key_of(word) != LIMIT] + [f"{LIMIT}={epochs}"]
     return " ".join(["textvae train", *words, f"seed={seed}"])
 
 

@@ -5,19 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from textvae.errors import ConfigError
+from textvae.keys import HOW, WHERE, key_of, within
 
-LIMIT = "train.max_epochs="
-# Overrides that change no figure: where a run lies, what it runs on, what hears of it; and the seed, which names the run.
-PLACES = (
-    "run_dir=",
-    "sweep_dir=",
-    "resume=",
-    "data.path=",
-    "tracker",
-    "compute.device=",
-    "compute.threads=",
-    "seed=",
-)
+LIMIT = "train.max_epochs"
 
 Figures = Mapping[str, float | str]
 Remedies = Mapping[str, Mapping[str, Mapping[str, Any]]]  # family -> name -> does, override, source
@@ -81,7 +71,7 @@ class Table:
     def overrides_of(self, row: Row, epochs: int | None = None) -> list[str]:
         """What textvae train is told, a later word on the same key taking the place of the earlier."""
         limit = epochs or self.epochs_of(row)
-        words = [*self.overrides, *row.overrides, *([f"{LIMIT}{limit}"] if limit else [])]
+        words = [*self.overrides, *row.overrides, *([f"{LIMIT}={limit}"] if limit else [])]
         return list({word.partition("=")[0]: word for word in words}.values())
 
     def chosen(self, names: Sequence[str]) -> list[Row]:
@@ -106,8 +96,13 @@ def table_of(settings: Mapping[str, Any], remedies: Remedies | None = None) -> T
 
 
 def settings_of(overrides: Iterable[str]) -> set[str]:
-    """The overrides that make a setting: without places, seed and the limits of epochs."""
-    return {word for word in overrides if not word.startswith((*PLACES, LIMIT))}
+    """The overrides that make a setting: without the limits of epochs."""
+    return {word for word in made_from(overrides) if key_of(word) != LIMIT}
+
+
+def made_from(overrides: Iterable[str]) -> list[str]:
+    """Those that may change a figure, but for the seed, which names the run."""
+    return [word for word in overrides if not within(key_of(word), HOW | WHERE | {"seed"})]
 
 
 def _remedy_rows(remedies: Remedies) -> Iterator[Row]:
