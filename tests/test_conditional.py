@@ -46,6 +46,22 @@ def vae(**sections: dict[str, Any]) -> TextVAE:
     return TextVAE(conditional(**sections).eval(), TOKENIZER, {}, NAMES)
 
 
+@pytest.mark.parametrize(
+    ("condition", "sections", "given"),
+    [
+        ({"encoder": 2, "decoder": 2}, {}, "its label"),
+        ({"encoder": 2, "decoder": 0}, {}, "its label"),  # by the prior
+        ({"encoder": 0, "decoder": 2}, {"prior": {"name": "standard_normal"}}, "its label"),
+        ({"encoder": 2, "decoder": 0}, {"prior": {"name": "standard_normal"}}, ""),
+        ({"encoder": 2, "decoder": 2}, {"decoder": {"name": "shortcut"}}, "its words and its label"),
+    ],
+)
+def test_a_model_says_whether_its_likelihoods_are_given_the_label(
+    condition: dict[str, int], sections: dict[str, Any], given: str
+) -> None:
+    assert conditional(condition, **sections).given == given
+
+
 @pytest.mark.parametrize("decoder", DECODERS, ids=lambda spec: spec["name"])
 def test_every_kind_of_decoder_reads_the_label(decoder: dict[str, Any]) -> None:
     model = conditional(decoder={"embedding": 5, "hidden": 6, **decoder}).eval()

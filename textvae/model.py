@@ -57,6 +57,12 @@ class SentenceVAE(nn.Module):
         """How many labels of sentences any part of it tells apart; 0 where none reads them."""
         return max(self.prior_module.labels, self.condition.labels)
 
+    @property
+    def given(self) -> str:
+        """What of x, or of its label, all likelihoods are given: "" where they are those of x alone."""
+        told = self.prior_module.labels or self.condition.decoder.size
+        return " and ".join(filter(None, [self.decoder.given, "its label" if told else ""]))
+
     def posterior(self, batch: Batch) -> Distribution:
         """q(z|x), batch shape (B,)."""
         return self.head(self.condition.encoder(self.read(batch), batch.labels))

@@ -25,6 +25,8 @@ class LinearGaussian(nn.Module):
     `full` gives the same posterior and prior as multivariate normals, whose KL is one group.
     """
 
+    given = ""
+
     def __init__(self, shift: float = 0.0, widen: float = 1.0, full: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.tensor([[1.0, 1.0], [1.0, -1.0], [2.0, 0.0], [0.0, 1.5]]).double())
@@ -75,6 +77,8 @@ class LinearGaussian(nn.Module):
 class NoLatent(nn.Module):
     """Z = 0: every word is uniform over `words`, so log p(x) = -T ln words."""
 
+    given = ""
+
     def __init__(self, words: int = 10) -> None:
         super().__init__()
         self.words, self.decoded = words, 0
@@ -99,6 +103,8 @@ class Code(Categorical):
 
 class HardCodes(nn.Module):
     """q(z|x) puts all mass on code x_1 mod K, p(z) is uniform: KL and, with equal counts, information are ln K."""
+
+    given = ""
 
     def __init__(self, codes: int = 4) -> None:
         super().__init__()

@@ -110,6 +110,12 @@ def test_the_verdict_warns_of_noise_and_of_nothing_else():
     assert "cap" not in warnings(kl=30.0, lower=5.0)[0]
 
 
+@pytest.mark.parametrize("kl", [6.0, 0.0])
+def test_the_verdict_warns_where_likelihoods_are_not_those_of_x_alone(kl):
+    *_, last = verdict_lines(metrics(kl, lower=kl) | {"given": "its words"})
+    assert last.startswith("WARNING") and "given its words, not of p(x)" in last
+
+
 def test_the_verdict_of_a_model_without_z_is_one_line():
     verdict = diagnose(torch.zeros(0), torch.zeros(5, 0), torch.zeros(5, 0), 0)
     assert len(verdict_lines({"verdict": verdict})) == 1

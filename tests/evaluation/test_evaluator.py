@@ -125,6 +125,7 @@ def test_the_row_budget_changes_no_number(row_budget: int):
 def test_the_caller_finds_everything_as_it_was():
     model = torch.nn.Sequential()
     inner = LinearGaussian()
+    model.given = inner.given
     model.posterior, model.prior, model.log_likelihood = inner.posterior, inner.prior, inner.log_likelihood
     model.add_module("frozen", torch.nn.Dropout().eval())
     model.add_module("used", torch.nn.Dropout().train())
@@ -159,6 +160,14 @@ def test_a_kl_of_one_group_gives_the_same_sums():
     assert other["nll_iw"] == pytest.approx(one["nll_iw"])
     assert other["active_units"] == one["active_units"] == 2
     assert other["mi_lower"] == pytest.approx(one["mi_lower"], abs=0.2)
+
+
+def test_what_the_likelihoods_are_given_is_said_where_it_is_something():
+    model = LinearGaussian()
+    batches = split(model.draw(20), 8)
+    assert "given" not in evaluate(model, batches)
+    model.given = "its words"
+    assert evaluate(model, batches)["given"] == "its words"
 
 
 def test_a_prior_for_each_class():

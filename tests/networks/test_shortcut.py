@@ -82,6 +82,11 @@ def test_rec_teaches_the_encoder_past_z_unless_the_gate_is_closed(name):
     assert gradient.any() and bool(at_nought.any()) == (name == "shortcut_states")
 
 
+@pytest.mark.parametrize("name", ["lstm", *SHORTCUTS])
+def test_a_model_says_that_its_likelihoods_are_given_the_words(name):
+    assert tiny_model(decoder={"name": name}).given == ("" if name == "lstm" else "its words")
+
+
 def test_a_shortcut_from_states_needs_an_encoder():
     with pytest.raises(ConfigError, match="needs an encoder that has some"):
         tiny_model(decoder={"name": "shortcut_states"}, encoder={"name": "none"}, latent={"name": "none"})

@@ -80,6 +80,14 @@ def test_samples_are_a_column_where_they_differ():
     assert "IW samples" not in rows([record(), record("b")])[0]
 
 
+def test_what_likelihoods_are_given_is_a_column_where_some_are():
+    plain, told = record("plain"), record("shortcut", given="its words")
+    head, *cells = rows([plain, told])
+    assert [row[head.index("likelihoods given")] for row in cells] == ["-", "its words"]
+    assert any("bound no p(x)" in line for line in notes([plain, told]))
+    assert "likelihoods given" not in rows([plain])[0]
+
+
 def test_a_subset_of_sentences_is_said():
     (line,) = [line for line in notes([record(iw_sentences=100, sentences=3761)]) if "IW" in line]
     assert "100 (plain)" in line

@@ -48,7 +48,13 @@ def diagnose(
 
 
 def verdict_lines(metrics: Mapping[str, Any]) -> list[str]:
-    """What `evaluate` found, as lines of plain text, with a warning where noise may have paid for the KL."""
+    """What `evaluate` found, as lines of plain text, with warnings: of a KL of noise, of likelihoods not of x alone."""
+    told = metrics.get("given")
+    caution = [f"WARNING: rec, bounds and perplexities are those of a sentence given {told}, not of p(x)"]
+    return _of_latent(metrics) + (caution if told else [])
+
+
+def _of_latent(metrics: Mapping[str, Any]) -> list[str]:
     verdict = metrics["verdict"]
     if verdict["status"] == NO_LATENT:
         return [f"{NO_LATENT}: a language model, nothing to collapse"]

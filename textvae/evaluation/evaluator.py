@@ -36,8 +36,9 @@ def evaluate(
     With iw_samples = K > 0 also nll_iw and ppl_iw, for which at most `iw_sentences` sentences, drawn
     uniformly by `seed`, are decoded K times, `row_budget` at once. Unless tc_sentences is 0 also the parts of a KL
     that factorises, the total correlation over as many sentences (None: all), which takes Z times as long as the
-    information, itself as N^2. The same arguments give the same numbers; the model's modes and the random state
-    are left as they were.
+    information, itself as N^2. `given`, of what
+    the likelihoods are told beside z, is there where they are not of x alone. The same arguments give the same numbers;
+    the model's modes and the random state are left as they were.
     Raises ConfigError for counts out of range, DataError where there is no sentence.
     """
     _check(iw_samples, iw_sentences, tc_sentences, row_budget)
@@ -56,6 +57,7 @@ def evaluate(
             partial(report, "information"),
         )
         metrics = _bounds(seen) | _information_metrics(bounds) | _latent_metrics(seen)
+        metrics |= {"given": model.given} if model.given else {}
         if tc_sentences != 0 and seen.factorised and seen.told is None:
             done = partial(report, "total correlation")
             correlation = total_correlation(seen.posterior, seen.z, tc_sentences, seed, done)

@@ -13,8 +13,13 @@ from textvae.latents.distributions import draw, is_deterministic
 
 
 class LatentVariableModel(Protocol):
-    """All that a measurement asks of a model: a SentenceVAE, or whatever wraps one."""
+    """All that a measurement asks of a model: a SentenceVAE, or whatever wraps one.
 
+    given: what of x, or of its label, the likelihoods are given; "" where they are those of x alone.
+    """
+
+    @property
+    def given(self) -> str: ...
     def posterior(self, batch: Batch) -> Distribution: ...
     def prior(self, batch: Batch) -> Distribution: ...
     def log_likelihood(self, batch: Batch, z: Tensor) -> Tensor: ...

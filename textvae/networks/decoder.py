@@ -57,6 +57,7 @@ class Decoder(nn.Module):
     """
 
     reads_encoder = False  # past z, what the encoder says of x
+    given = ""  # what of x it is told past z: where that is something, no likelihood is one of x
     output: (
         nn.Linear
     )  # made by each kind after its own parts: the order of parameters is that of their first draws

@@ -46,6 +46,8 @@ class ShortcutDecoder(LSTMDecoder):
     What b tells for nothing z is not paid to tell: the KL falls.
     """
 
+    given = "its words"
+
     def __init__(self, settings: ShortcutSettings) -> None:
         super().__init__(settings)
         self.of_words = nn.Linear(settings.told_size, settings.hidden, bias=False)

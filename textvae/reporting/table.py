@@ -68,8 +68,13 @@ def _samples_differ(grouped: Sequence[Setting]) -> bool:
     return len({one.fact("iw_samples") for one in grouped}) > 1
 
 
+def _some_are_given(grouped: Sequence[Setting]) -> bool:
+    return any(one.fact("given") for one in grouped)
+
+
 COLUMNS = (
     Column("setting", lambda one: one.name),
+    Column("likelihoods given", _fact("given"), _some_are_given),
     Column("seeds: mean (max - min)", lambda one: ",".join(str(seed) for seed in one.seeds), _several_seeds),
     Column("NLL (IW)", _figure("nll_iw")),
     Column("PPL (IW)", _figure("ppl_iw")),
@@ -111,6 +116,10 @@ def notes(records: Sequence[Record]) -> list[str]:
         )
     if _some_lack_iw(grouped):
         lines.append("PPL (ELBO): the perplexity by -ELBO, a looser bound.")
+    if _some_are_given(grouped):
+        lines.append(
+            "Likelihoods given something of a sentence bound no p(x), and compare with others given the same."
+        )
     if any(len(one.records) > 1 for one in grouped):
         lines.append("Of several seeds: the mean, and in brackets the largest less the smallest.")
     return lines
