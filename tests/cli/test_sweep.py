@@ -8,7 +8,7 @@ import pytest
 from textvae.cli import sweep as cli
 from textvae.cli.compose import folder_name
 from textvae.cli.sweep import _lost_a_process
-from textvae.cli.sweep_settings import for_hydra, is_sweep, with_sweep_folder
+from textvae.cli.sweep_settings import for_hydra, is_sweep, one_word_flags, with_sweep_folder
 from textvae.errors import ConfigError, Interrupted, TextVAEError
 from textvae.training.measurement import Console
 from textvae.training.sweeps import FINISHED, RUNNING, Sweep
@@ -58,6 +58,14 @@ def test_a_named_folder_stays_as_it_is():
 def test_what_is_a_sweep():
     assert is_sweep(["-m", "seed=0,1"]) and is_sweep(["+sweep=seeds"]) and is_sweep(["--multirun"])
     assert not is_sweep(["seed=0"]) and not is_sweep(["-m", "--help"]) and not is_sweep([])
+
+
+@pytest.mark.parametrize("said", [["--config-dir", "mine"], ["-cd", "mine"], ["--config-dir=mine"]])
+def test_a_folder_of_own_configs_may_stand_beside_a_sweep(said):
+    words = one_word_flags([*said, "-m", "seed=0,1"])
+    assert words == ["--config-dir=mine", "-m", "seed=0,1"]
+    assert is_sweep(words) and not is_sweep(words[:1])
+    assert for_hydra(with_sweep_folder(words))[:2] == ["-m", "--config-dir=mine"]
 
 
 def excluded(*overrides: str) -> str:

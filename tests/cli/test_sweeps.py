@@ -138,6 +138,27 @@ def test_experiments_and_a_key_that_only_their_data_has(tmp_path):
     assert set(states(tmp_path / "mine")) == {"experiment-grammar_collapse", "experiment-grammar_hinge"}
 
 
+def own_experiment(folder: Path, name: str, *lines: str) -> None:
+    place = folder / "own" / "experiment" / f"{name}.yaml"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("\n".join(["# @package _global_", *lines]) + "\n")
+
+
+def test_experiments_of_the_user_s_own_and_one_with_a_section_that_there_is_not(tmp_path):
+    own_experiment(tmp_path, "good", "defaults: [override /schedule: linear]", "name: good")
+    own_experiment(tmp_path, "bad", "shedule: {name: linear}")
+    says_one_line(
+        inside("train", "--config-dir", "own", "experiment=bad", cwd=tmp_path),
+        "'shedule'; close to it: schedule",
+    )
+    sweeping = ("train", "-m", "--config-dir", "own", "experiment=good,bad", *SMALL, "sweep_dir=mine")
+    done = inside(*sweeping, cwd=tmp_path)
+    assert done.returncode == 1 and "experiment-bad: train has no key 'shedule'" in done.stderr
+    assert states(tmp_path / "mine") == {"experiment-good": "finished", "experiment-bad": "failed"}
+    config = json.loads((tmp_path / "mine" / "experiment-good" / "config.json").read_text())
+    assert (config["name"], config["schedule"]["name"]) == ("good", "linear")
+
+
 @pytest.mark.parametrize(
     ("overrides", "parts"),
     [

@@ -14,7 +14,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from textvae.cli.help import with_help
 from textvae.cli.locations import config_directory
-from textvae.cli.overrides import absent, check, choices, close, legal, with_text
+from textvae.cli.overrides import absent, check, choices, close, legal, unknown, with_text
 from textvae.errors import ConfigError, TextVAEError
 
 Task = Callable[[dict[str, Any]], Any]
@@ -79,14 +79,22 @@ def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) 
 
 
 def plain(config: DictConfig, verb: str) -> dict[str, Any]:
-    """The config with every reference resolved. ConfigError for one to nothing, and for a value that must be given and is not."""
+    """The config with every reference resolved.
+
+    ConfigError for a reference to nothing, for a value that must be given and is not, and for a section that the verb
+    has not, which a file of the user's own may bring.
+    """
     try:
-        return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+        settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     except MissingMandatoryValue as error:
         key = str(error).split(":")[-1].strip().splitlines()[0]
         raise ConfigError(f"{key} must be given: textvae {verb} {key}=...") from error
     except OmegaConfBaseException as error:
         raise ConfigError(_one_line(error)) from error
+    for key in settings:
+        if key not in legal(verb).config:
+            raise ConfigError(unknown(verb, key))
+    return settings
 
 
 def _misspelt(error: BaseException, verb: str) -> str | None:

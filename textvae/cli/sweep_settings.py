@@ -15,12 +15,24 @@ from textvae.keys import HOW, key_of, within
 from textvae.training.sweeps import WHICH
 
 MULTIRUN = ("-m", "--multirun")
+OWN_FOLDER = ("-cd", "--config-dir")  # of configs beside those of the program
 BY_WHOM = {"launcher", "hydra/launcher", "hydra.launcher"}
+
+
+def one_word_flags(arguments: Sequence[str]) -> list[str]:
+    """`--config-dir DIR` as `--config-dir=DIR`, so that each word is a flag or an override."""
+    words: list[str] = []
+    for word in arguments:
+        if words and words[-1] in OWN_FOLDER:
+            words[-1] = f"--config-dir={word}"
+        else:
+            words.append(word)
+    return words
 
 
 def is_sweep(overrides: Sequence[str]) -> bool:
     """Whether Hydra is to run several jobs, and not to print help or a config."""
-    flags = {item for item in overrides if item.startswith("-")}
+    flags = {item for item in overrides if _is_flag(item) and key_of(item) not in OWN_FOLDER}
     return flags <= set(MULTIRUN) and bool(flags or any(key_of(item) == "sweep" for item in overrides))
 
 
@@ -36,7 +48,7 @@ def which_jobs(settings: Sequence[str]) -> str:
 
 
 def with_sweep_folder(overrides: Sequence[str]) -> list[str]:
-    """A sweep's jobs all lie in one folder, which the same command names the same way again, and without flags."""
+    """A sweep's jobs all lie in one folder, which the same command names the same way again, and without a flag for it."""
     settings = [item for item in overrides if item not in MULTIRUN]
     if any(key_of(item) == "sweep_dir" for item in settings):
         return settings
@@ -53,8 +65,9 @@ def for_hydra(settings: Sequence[str]) -> list[str]:
     Hydra first composes a config without what is swept. Where a section is, as in `experiment=a,b data.train=100`, that
     config may lack the keys of others: as choices among one value they wait for the jobs.
     """
+    flags = [item for item in settings if _is_flag(item)]
     try:
-        parsed = [OverridesParser.create().parse_override(item) for item in settings]
+        parsed = [OverridesParser.create().parse_override(item) for item in settings if not _is_flag(item)]
     except OverrideParseException:
         return ["-m", *settings]  # Hydra says what is wrong with it
     late = any(item.is_sweep_override() and _is_section(item.key_or_group) for item in parsed)
@@ -62,9 +75,14 @@ def for_hydra(settings: Sequence[str]) -> list[str]:
     apart = ",".join(f"'{key}'" for key in shared)
     return [
         "-m",
+        *flags,
         *(_one_choice(item) if late and _is_value(item) else str(item.input_line) for item in parsed),
         f"hydra.job.config.override_dirname.exclude_keys=[{apart}]",
     ]
+
+
+def _is_flag(word: str) -> bool:
+    return word.startswith("-")
 
 
 def _is_section(key: str) -> bool:

@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from textvae.cli import compose
 from textvae.cli.progress import console
 from textvae.cli.sweep import run_sweep
-from textvae.cli.sweep_settings import is_sweep
+from textvae.cli.sweep_settings import is_sweep, one_word_flags
 from textvae.errors import ConfigError
 from textvae.training.checkpoint import RunFolder
 from textvae.training.run import resume_run, start_run
@@ -20,7 +20,8 @@ from textvae.training.run import resume_run, start_run
 RESUMABLE = ("train", "eval", "tracker")
 
 
-def main(overrides: Sequence[str]) -> None:
+def main(arguments: Sequence[str]) -> None:
+    overrides = one_word_flags(arguments)
     if is_sweep(overrides):
         run_sweep(overrides)
     else:
