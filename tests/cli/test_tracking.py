@@ -7,7 +7,7 @@ from wandb.sdk.launch.sweeps.utils import (
     load_sweep_config,
 )
 
-from tests.cli.process import SMALL, summary, textvae
+from tests.cli.process import SMALL, says_one_line, summary, textvae
 from tests.wandb_offline import read_runs
 from textvae.cli.locations import config_directory
 
@@ -55,6 +55,14 @@ def test_every_job_is_a_run_of_its_own_in_the_sweeps_group(sweep):
     assert {run.config["rate"]["total"] for run in runs} == {0.5, 1}
     assert all("rate.total" in run.name for run in runs)
     assert all(run.exit_code == 0 for run in runs)
+
+
+def test_online_without_a_key_is_one_line_and_leaves_nothing(tmp_path):
+    (tmp_path / "here").mkdir()
+    nobody = {"HOME": str(tmp_path), "NETRC": str(tmp_path / "netrc"), "WANDB_API_KEY": ""}
+    done = textvae("train", *OVERRIDES, "tracker.mode=online", cwd=tmp_path / "here", **nobody)
+    says_one_line(done, "mode is online, and there is no key: run `wandb login`")
+    assert not list((tmp_path / "here").iterdir())
 
 
 def test_what_wandb_holds_is_what_the_run_reports(sweep):

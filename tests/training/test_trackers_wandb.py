@@ -241,7 +241,7 @@ def test_no_login_is_asked_for_and_a_dead_wandb_ends_no_training(tmp_path: Path)
         process.wait()
         os.close(master)
     text = " ".join(output.decode().split())
-    assert "<TextVAEError: wandb does not start; mend it or use tracker=none: no key for mode online" in text
+    assert "<ValueError: mode is online, and there is no key: run `wandb login`" in text
     assert text.count("gets no more rows") == 1
     assert "<trained on>" in text
 

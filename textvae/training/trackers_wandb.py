@@ -29,7 +29,7 @@ class Wandb:
     Offline needs no account, and `wandb sync` uploads later. Online needs a key that is stored already:
     nothing asks for one. A resumed run keeps its id: online it goes on, dropping the rows that are there;
     offline it becomes a second folder with the same id, and the sync joins the two. Raises ValueError for an
-    unknown mode and TextVAEError where wandb does not start.
+    unknown mode and where online finds no key, TextVAEError where wandb does not start.
     """
 
     def __init__(
@@ -55,6 +55,8 @@ class Wandb:
         self._run: wandb.Run | None = None
         self._step = 0
         self._row_open = self._finished = self._broken = False
+        if mode == "online":
+            self._check_key()
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         self._send(lambda run: self._put(run, dict(metrics), step))
@@ -142,11 +144,9 @@ class Wandb:
                 ) from error
         return self._run
 
-    def _start(self) -> "wandb.Run":
+    def _settings(self) -> "wandb.Settings":
         import wandb
 
-        # A directory that cannot be made would silently become the system's temporary one.
-        self._directory.mkdir(parents=True, exist_ok=True)
         settings = wandb.Settings(
             mode=self._mode, silent=self._mode != "online", show_warnings=False, console="off"
         )
@@ -154,12 +154,29 @@ class Wandb:
             settings.x_transaction_log_flush_interval = 1.0
         # Warnings of wandb's own process, as of rows that a resumed run has, heed the library's settings.
         wandb.setup(settings=settings)
+        return settings
+
+    def _check_key(self) -> None:
+        import wandb
+
+        self._settings()
+        try:
+            known = wandb.login(prompt=False, verify=False)
+        except wandb.Error as error:
+            raise ValueError(f"mode is online: {_one_line(error)}") from error
+        if not known:
+            raise ValueError(
+                "mode is online, and there is no key: run `wandb login`, set WANDB_API_KEY or use mode=offline"
+            )
+
+    def _start(self) -> "wandb.Run":
+        import wandb
+
+        # A directory that cannot be made would silently become the system's temporary one.
+        self._directory.mkdir(parents=True, exist_ok=True)
+        settings = self._settings()
         if wandb.run is not None:  # else init would return it
             wandb.run.finish()
-        if self._mode == "online" and not wandb.login(prompt=False, verify=False):
-            raise ConnectionError(
-                "no key for mode online: run `wandb login`, set WANDB_API_KEY or use mode offline"
-            )
         return wandb.init(
             **self._about,
             mode=self._mode,
