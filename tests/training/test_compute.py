@@ -1,8 +1,13 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
 from tests.tiny import tiny_model
-from textvae.training.compute import compute
+from textvae.training.compute import compute, multiplies_bfloat16
 
 
 def test_choices_are_kept():
@@ -39,3 +44,44 @@ def test_what_is_not_there_is_refused(settings, says):
 def test_cuda_that_is_not_there():
     with pytest.raises(ValueError, match="no CUDA device"):
         compute("cuda")
+
+
+MEMORY = """
+import os, sys
+from pathlib import Path
+import torch
+from textvae.training.compute import compute, multiplies_bfloat16
+
+def anonymous():
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon")]
+    return int(line.split()[1]) / 1024
+
+compute("cpu", "bfloat16", threads=1)
+lstm = torch.nn.LSTM(256, 256, batch_first=True)
+for rows in range(1, 1 + int(sys.argv[1])):
+    with torch.autocast("cpu", torch.bfloat16):
+        lstm(torch.randn(rows % 50 + 1, rows // 50 + 1, 256))[0].sum().backward()
+print(anonymous())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory in /proc")
+@pytest.mark.skipif(
+    not multiplies_bfloat16(torch.device("cpu")), reason="elsewhere torch has other kernels of an LSTM"
+)
+def test_kernels_of_many_shapes_do_not_pile_up():
+    def memory(kernels: int | None) -> float:
+        names = ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+        others = {name: value for name, value in os.environ.items() if name not in names}
+        done = subprocess.run(
+            [sys.executable, "-c", MEMORY, "400"],
+            env=others | ({} if kernels is None else dict.fromkeys(names, str(kernels))),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return float(done.stdout)
+
+    by_the_library = memory(2048)
+    assert memory(None) < by_the_library - 50, "MiB"
+    assert memory(1024) > by_the_library - 50, "what the environment says holds"

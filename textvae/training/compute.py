@@ -1,6 +1,7 @@
 """On what and how exactly a model is computed: device, threads, the type of matrix products."""
 
 import ctypes
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from textvae.networks.recurrence import Recurrence
 from textvae.registry import construct
 
 FLOAT32_ERROR = 1e-5  # of a product in float32, relative to its largest element
+KERNELS = 256  # prepared ones that are kept
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
@@ -66,6 +68,7 @@ def compute(
         "float32": lambda: torch.float32,
         "bfloat16": lambda: torch.bfloat16,
     }
+    keep_few_kernels()
     _quicken_float32(chosen)
     keep_freed_memory()
     return Compute(chosen, _choice("precision", precision, types)(), normaliser_words)
@@ -97,6 +100,19 @@ def _quicken_float32(device: torch.device) -> None:
     torch.set_float32_matmul_precision("medium")
     if float(((a @ b).double() - exact).abs().max() / exact.abs().max()) > FLOAT32_ERROR:
         torch.set_float32_matmul_precision("highest")
+
+
+def keep_few_kernels() -> None:
+    """Lets oneDNN, which multiplies on a CPU, keep fewer of the kernels that it prepares for every shape of a batch.
+
+    Each holds memory of its own, and by its default there may be 1,024 of them: memory would grow for epochs. What the
+    environment says already holds. It counts before the first product of a process.
+    """
+    for variable in (
+        "ONEDNN_PRIMITIVE_CACHE_CAPACITY",
+        "LRU_CACHE_CAPACITY",
+    ):  # oneDNN's own cache and torch's
+        os.environ.setdefault(variable, str(KERNELS))
 
 
 def keep_freed_memory(threshold: int = 1 << 30) -> None:
