@@ -113,7 +113,7 @@ class SemiAmortisedVAE(SentenceVAE):
         return zip(noise, torch.randint(2**62, (steps,)).tolist(), strict=True)
 
     def _elbo(self, batch: Batch, noise: Tensor, seed: int) -> Callable[[Tensor], Tensor]:
-        """l (B,2Z) -> the sum of the sentences' ELBOs at z = mu + sigma noise, nats; the same l gives the same."""
+        """l (B,2Z) -> the sentences' ELBOs (B,) at z = mu + sigma noise, nats; the same l gives the same."""
 
         def elbo(place: Tensor) -> Tensor:
             devices = [place.device] if place.device.type == "cuda" else []
@@ -121,18 +121,18 @@ class SemiAmortisedVAE(SentenceVAE):
                 torch.manual_seed(seed)
                 q = self.head.at(place)
                 z = (q.mean + q.stddev * noise)[None]
-                kl = kl_groups(q, self.prior(batch), z).sum()
-                return self.log_likelihood(batch, z).sum() - kl
+                return self.log_likelihood(batch, z)[0] - kl_groups(q, self.prior(batch), z).sum(-1)
 
         return elbo
 
 
 class Slope(torch.autograd.Function):
-    """grad f(x) (B,L) of a scalar f(x), whose own gradient needs first derivatives of f alone.
+    """grad f_b(x_b) (B,L) of f(x) (B,), row by row, whose own gradient needs first derivatives of f alone.
 
-    f is any function of x and of `parameters`. For a gradient w of the slope, that of <w, grad f> in x and in the
-    parameters is the gradient of (f(x + r w) - f(x - r w)) / 2r, with an error of order r^2: fast cross-entropies and
-    recurrences have no second derivative.
+    f is any function of x (B,L) and of `parameters`, f_b one of the row x_b. For a gradient w of the slope, that of
+    sum_b <w_b, grad f_b> in x and in the parameters is the gradient of sum_b (f_b(x + r w) - f_b(x - r w)) / 2 r_b, with
+    an error of order r_b^2: fast cross-entropies and recurrences have no second derivative. Each row has an r_b of its
+    own, lest a large w_b leave the others' differences to rounding.
     """
 
     @staticmethod
@@ -141,7 +141,7 @@ class Slope(torch.autograd.Function):
         ctx.save_for_backward(x, *parameters)
         with torch.enable_grad(), frozen(parameters):
             x = x.detach().requires_grad_()
-            (slope,) = torch.autograd.grad(f(x), x)
+            (slope,) = torch.autograd.grad(f(x).sum(), x)
         return slope
 
     @staticmethod
@@ -149,11 +149,12 @@ class Slope(torch.autograd.Function):
     def backward(ctx: Any, w: Tensor) -> tuple[Tensor | None, ...]:
         x, *parameters = ctx.saved_tensors
         limits = torch.finfo(x.dtype)
-        r = limits.eps ** (1 / 3) / w.abs().max().clamp_min(limits.tiny)  # where rounding and r^2 err alike
+        largest = w.abs().amax(-1, keepdim=True).clamp_min(limits.tiny)
+        r = limits.eps ** (1 / 3) / largest  # where rounding and r^2 err alike
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            difference = (ctx.f(x + r * w) - ctx.f(x - r * w)) / (2 * r)
-            return None, *torch.autograd.grad(difference, [x, *parameters], allow_unused=True)
+            difference = (ctx.f(x + r * w) - ctx.f(x - r * w)) / (2 * r[:, 0])
+            return None, *torch.autograd.grad(difference.sum(), [x, *parameters], allow_unused=True)
 
 
 @contextmanager
