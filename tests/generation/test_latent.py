@@ -82,3 +82,11 @@ def test_nearest_points_by_plain_distances() -> None:
     plain = (A[:, None] - corpus).square().sum(-1).sqrt()
     torch.testing.assert_close(distances, plain.sort(1).values[:, :3])
     assert torch.equal(indices, plain.argsort(1)[:, :3])
+
+
+def test_nearest_points_of_a_tight_cluster_are_told_apart() -> None:
+    cluster = 0.5 + 1e-4 * torch.randn(200, 32, generator=torch.Generator().manual_seed(0))
+    distances, indices = nearest(cluster, cluster, 2)
+    plain = torch.stack([(cluster - point).square().sum(-1) for point in cluster])
+    assert torch.equal(indices, plain.argsort(1)[:, :2])
+    assert not distances[:, 0].any()

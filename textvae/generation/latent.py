@@ -83,5 +83,8 @@ def analogy(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
 
 def nearest(z: Tensor, corpus: Tensor, count: int, rows: int = 1024) -> tuple[Tensor, Tensor]:
     """z (M,Z), corpus (N,Z) -> Euclidean distances and indices (M,count) of the corpus's nearest points."""
-    parts = [torch.cdist(part, corpus).topk(count, largest=False) for part in z.split(rows)]
+    exactly = "donot_use_mm_for_euclid_dist"  # products cancel for points that are close to each other
+    parts = [
+        torch.cdist(part, corpus, compute_mode=exactly).topk(count, largest=False) for part in z.split(rows)
+    ]
     return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])
