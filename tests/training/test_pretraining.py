@@ -45,6 +45,12 @@ def test_another_kind_replaces_all_settings_of_the_former():
     }
 
 
+def test_an_empty_section_replaces_what_the_run_has():
+    run = {**RUN, "terms": {"mmd": {"weight": 1.0}}}
+    assert merged(run, {"terms": {}})["terms"] == {}
+    assert merged(run, {"terms": {"mmd": {"weight": 2.0}}})["terms"] == {"mmd": {"weight": 2.0}}
+
+
 def test_the_runs_own_config_stays_as_it_is():
     before = repr(RUN)
     pretraining_of({**RUN, "pretraining": {"optimizer": {"plateau": {"patience": 5}}, "terms": {"mmd": {}}}})

@@ -32,11 +32,11 @@ def pretraining_of(config: Config) -> Config | None:
 
 
 def merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> Config:
-    """`config` with `changes` put into its sections; one that names another kind than before replaces all of it."""
+    """`config` with `changes` put into its sections; one of another kind, or empty, replaces all of it."""
     result = dict(config)
     for key, value in changes.items():
         before = config.get(key)
-        if isinstance(before, Mapping) and isinstance(value, Mapping):
+        if isinstance(before, Mapping) and isinstance(value, Mapping) and value:
             same_kind = value.get("name", before.get("name")) == before.get("name")
             result[key] = merged(before, value) if same_kind else value
         else:
