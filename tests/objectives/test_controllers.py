@@ -1,11 +1,13 @@
 """What drives an objective by the KL that it sees: fixed points, limits, and a state that checkpoints hold."""
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
 
 from tests.tiny import tiny_batch, tiny_model, tiny_objective
+from textvae.errors import ConfigError
 from textvae.objectives.controllers import MinimumRate, PIControl, SoftFreeBits
 from textvae.objectives.objective import Loss
 from textvae.training.files import load_state, save_state
@@ -122,6 +124,22 @@ def test_minimum_rate_lowers_the_weight_of_the_kl():
     assert loss.logs["multiplier"] == 0.25 and loss.logs["kl"] == plain.logs["kl"]
 
 
+@pytest.mark.parametrize(
+    ("schedule", "maximum", "refused"),
+    [
+        ({"name": "constant", "beta": 1.0}, 1.0, False),
+        ({"name": "constant", "beta": 0.8}, 1.0, True),
+        ({"name": "linear", "start": 0.1, "warmup_steps": 10}, 1.0, True),
+        ({"name": "linear", "start": 0.5, "warmup_steps": 10}, 0.5, False),
+        ({"name": "cyclical", "cycle_steps": 10}, 0.1, True),
+    ],
+)
+def test_minimum_rate_pays_no_more_than_the_kl_is_charged(schedule, maximum, refused):
+    terms = {"minimum_rate": {"target": 5.0, "maximum": maximum}}
+    with pytest.raises(ConfigError, match="do not go together") if refused else nullcontext():
+        tiny_objective(schedule=schedule, terms=terms)
+
+
 def test_passes_do_not_advance_but_steps_do():
     objective, output = tiny_objective(terms={"minimum_rate": {"target": 5.0}}), tiny_model()(tiny_batch())
     for _ in range(3):
@@ -134,8 +152,8 @@ def test_passes_do_not_advance_but_steps_do():
 
 def test_state_comes_back_from_a_checkpoint(tmp_path):
     sections = {
-        "schedule": {"name": "pi_control", "target": 2.0},
-        "terms": {"minimum_rate": {"target": 5.0}},
+        "schedule": {"name": "pi_control", "target": 2.0, "minimum": 0.5},
+        "terms": {"minimum_rate": {"target": 5.0, "maximum": 0.5}},
     }
     first, second = tiny_objective(**sections), tiny_objective(**sections)
     for kl in (4.0, 1.0, 9.0):

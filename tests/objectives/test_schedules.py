@@ -70,3 +70,17 @@ def test_beta_out_of_range(beta):
 def test_cycles_out_of_range(settings):
     with pytest.raises(ValueError):
         Cyclical(10, cycle_steps=5, **settings)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Constant(0.3),
+        Linear(10, 0.1, 1.0, warmup_steps=20),
+        Linear(10, 1.0, 0.2, warmup_steps=20),
+        Logistic(10, warmup_steps=20),
+        Cyclical(10, cycle_steps=20),
+    ],
+)
+def test_the_least_beta_is_that_of_some_step_and_of_none_below(schedule):
+    assert min(schedule(step) for step in range(100)) == pytest.approx(schedule.least)

@@ -75,6 +75,7 @@ class PIControl(Controller):
         if not 0 <= minimum <= maximum < math.inf:
             raise ValueError(f"minimum is {minimum} and maximum {maximum}, must be 0 <= minimum <= maximum")
         self.kp, self.ki, self.minimum, self.final = kp, ki, minimum, maximum
+        self.least = minimum
         self.keep("integral", 0.0)
         self.keep("beta", minimum)
 
@@ -113,6 +114,7 @@ class SoftFreeBits(Controller):
         if not 0 < minimum <= start <= 1:
             raise ValueError(f"minimum is {minimum} and start {start}, must be 0 < minimum <= start <= 1")
         self.change, self.slack, self.minimum = change, slack, minimum
+        self.least = minimum
         self.keep("beta", start)
 
     def forward(self, step: int) -> float:
@@ -129,8 +131,9 @@ class MinimumRate(Controller, Term):
     The minimum desired rate of Pelsmaeker & Aziz 2020 (arXiv 1904.08194): the Lagrangian of min rec + KL subject to
     KL >= target. With KL charged at 1 its weight is 1 - lambda in all. A lambda above 1 would pay for every further
     nat until it has come down again, and where rec falls by less than a nat for each nat of KL the constraint needs
-    none: hence the maximum of 1, which is an autoencoder; where lambda stands there, the constraint need not hold. A slow
-    mean drives lambda, so that it does not swing.
+    none: hence the maximum of 1, which is an autoencoder; where lambda stands there, the constraint need not hold. Beside
+    a KL that is charged less than the maximum, as in annealing, it would pay for every nat just so: refused. A slow mean
+    drives lambda, so that it does not swing.
     """
 
     multiplier: Tensor
@@ -143,6 +146,13 @@ class MinimumRate(Controller, Term):
             raise ValueError(f"lr is {lr} and maximum {maximum}, both must be above 0")
         self.lr, self.maximum = lr, maximum
         self.keep("multiplier", 0.0)
+
+    def objection_to(self, least: float) -> str | None:
+        if least >= self.maximum:
+            return None
+        return (
+            f"the KL is charged {least:g} at times, and the term pays up to its maximum of {self.maximum:g}"
+        )
 
     def forward(self, output: Output) -> Tensor:
         shortfall = self.target - output.kl.sum(-1).mean()

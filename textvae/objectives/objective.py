@@ -71,7 +71,7 @@ def build_objective(
     """The objective of a config with the sections schedule, rate and terms (a mapping from name to settings).
 
     `vocabulary` and `head` are the model's, for terms with networks of their own. Raises ConfigError for an unknown
-    name or setting, a value out of range, and a term that does not go with the posterior.
+    name or setting, a value out of range, and a term that does not go with the posterior or the schedule.
     """
     schedule = construct(SCHEDULES, config["schedule"], "schedule", steps_per_epoch=steps_per_epoch)
     rate = construct(RATES, config["rate"], "rate", dimensions=head.size)
@@ -85,5 +85,8 @@ def build_objective(
         terms[name] = construct(TERMS, {"name": name, **settings}, "terms", **sizes)
         if (reason := terms[name].objection(head)) is not None:
             names = f"latent {config['latent']['name']!r} and terms.{name}"
+            raise ConfigError(f"{names} do not go together: {reason}")
+        if (reason := terms[name].objection_to(schedule.least)) is not None:
+            names = f"schedule {config['schedule']['name']!r} and terms.{name}"
             raise ConfigError(f"{names} do not go together: {reason}")
     return Objective(schedule, rate, terms)

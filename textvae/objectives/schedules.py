@@ -8,9 +8,10 @@ from textvae.objectives.controllers import PIControl, SoftFreeBits
 
 
 class Schedule(Protocol):
-    """step -> beta; `final` is the last beta, at which checkpoints are compared."""
+    """step -> beta, never below `least`; `final` is the last beta, at which checkpoints are compared."""
 
     final: float
+    least: float
 
     def __call__(self, step: int) -> float: ...
 
@@ -40,7 +41,7 @@ class Constant:
     """
 
     def __init__(self, beta: float = 1.0) -> None:
-        self.final = _weight("beta", beta)
+        self.final = self.least = _weight("beta", beta)
 
     def __call__(self, step: int) -> float:
         return self.final
@@ -61,6 +62,7 @@ class Linear:
         warmup_steps: int | None = None,
     ) -> None:
         self.start, self.final = _weight("start", start), _weight("end", end)
+        self.least = min(start, end)
         self.warmup = _span("warmup", warmup_epochs, warmup_steps, steps_per_epoch)
 
     def __call__(self, step: int) -> float:
@@ -73,6 +75,8 @@ class Logistic:
     The sigmoid of Bowman et al. 2016 with its middle at half the warm-up, stretched to start at 0 and to reach `end`
     exactly; constant afterwards.
     """
+
+    least = 0.0
 
     def __init__(
         self,
@@ -100,6 +104,8 @@ class Cyclical:
 
     After the last cycle beta = end. Fu et al. 2019 (arXiv 1903.10145): 4 cycles, rise 1/2.
     """
+
+    least = 0.0
 
     def __init__(
         self,
