@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -55,9 +56,14 @@ class Legal:
 
 @cache
 def legal(verb: str) -> Legal:
-    """What conf/VERB.yaml and its defaults bring, with the groups that have no default."""
-    with initialize_config_dir(str(config_directory()), version_base="1.3"):
-        composed = compose(verb, return_hydra_config=True)
+    """What conf/VERB.yaml and its defaults bring, with the groups that have no default. A Hydra that runs is left as it is."""
+    running = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(config_directory()), version_base="1.3"):
+            composed = compose(verb, return_hydra_config=True)
+    finally:
+        GlobalHydra.instance().hydra = running
     taken = [group for group in composed.hydra.runtime.choices if not group.startswith("hydra/")]
     taken += WITHOUT_DEFAULT.get(verb, ())
     config = OmegaConf.to_container(composed, resolve=False)
