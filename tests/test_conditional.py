@@ -74,6 +74,19 @@ def test_every_kind_of_decoder_reads_the_label(decoder: dict[str, Any]) -> None:
     torch.testing.assert_close(by_label[1], words.sum((2, 3)))
 
 
+@pytest.mark.parametrize("name", ["gated_shortcut", "gated_shortcut_states"])
+def test_no_label_opens_the_gate_of_a_shortcut(name: str) -> None:
+    model = conditional(decoder={"name": name}).eval()
+    z, batch = torch.randn(1, 3, 3, dtype=torch.float64), labelled(0, 1, 2)
+
+    def passed(z: torch.Tensor) -> torch.Tensor:
+        told = model.decoder_input(z, batch.labels).flatten(0, 1)
+        return model.decoder.knowing(batch.inputs, told, lambda: model.read(batch))[2]
+
+    assert passed(z).all(-1).all() and not passed(0 * z).any()
+    torch.testing.assert_close(passed(-z), -passed(z))
+
+
 @pytest.mark.parametrize("head", ["gaussian", "delta", "von_mises_fisher", "hierarchical"])
 def test_every_posterior_reads_the_label(head: str) -> None:
     prior = {"von_mises_fisher": "uniform_sphere", "hierarchical": "hierarchical"}.get(

@@ -157,6 +157,7 @@ def build_model(config: Mapping[str, Any], vocabulary: int, unk: int, labels: in
         "decoder",
         vocabulary=vocabulary,
         latent=head.size + condition.decoder.size,
+        label_size=condition.decoder.size,
         unk=unk,
         encoder_size=encoder.size,
     )
