@@ -139,6 +139,19 @@ def test_labels_must_be_there() -> None:
             call(tiny_batch((4,)))
 
 
+@pytest.mark.parametrize(
+    "sections",
+    [{"encoder": {"name": "none"}}, {"decoder": {"name": "shortcut_states"}}],
+    ids=["no encoder", "an encoder that a shortcut reads"],
+)
+def test_without_z_no_label_stands_beside_the_encoder(sections: dict[str, Any]) -> None:
+    without_z = {"latent": {"name": "none"}, "prior": {"name": "standard_normal"}, **sections}
+    says = "latent 'none' and condition.encoder=2 do not go together: .* leave out condition.encoder"
+    with pytest.raises(ConfigError, match=says):
+        conditional({"encoder": 2}, **without_z)
+    assert conditional({"decoder": 2}, **without_z).labels == len(NAMES)
+
+
 def test_a_label_is_given_by_name_or_by_number() -> None:
     space = vae()
     by_name = space.sample(20, label="fair", seed=1)
