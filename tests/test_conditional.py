@@ -74,6 +74,19 @@ def test_every_kind_of_decoder_reads_the_label(decoder: dict[str, Any]) -> None:
     torch.testing.assert_close(by_label[1], words.sum((2, 3)))
 
 
+@pytest.mark.parametrize("name", ["gated_shortcut", "gated_shortcut_states"])
+def test_no_label_opens_the_gate_of_a_shortcut(name: str) -> None:
+    model = conditional(decoder={"name": name}).eval()
+    z, batch = torch.randn(1, 3, 3, dtype=torch.float64), labelled(0, 1, 2)
+
+    def passed(z: torch.Tensor) -> torch.Tensor:
+        told = model.decoder_input(z, batch.labels).flatten(0, 1)
+        return model.decoder.knowing(batch.inputs, told, lambda: model.read(batch))[2]
+
+    assert passed(z).all(-1).all() and not passed(0 * z).any()
+    torch.testing.assert_close(passed(-z), -passed(z))
+
+
 @pytest.mark.parametrize("head", ["gaussian", "delta", "von_mises_fisher", "hierarchical"])
 def test_every_posterior_reads_the_label(head: str) -> None:
     prior = {"von_mises_fisher": "uniform_sphere", "hierarchical": "hierarchical"}.get(
@@ -124,6 +137,19 @@ def test_labels_must_be_there() -> None:
     for call in (model.posterior, lambda batch: model.log_likelihood(batch, torch.zeros(1, 1, 3).double())):
         with pytest.raises(DataError, match="reads a label"):
             call(tiny_batch((4,)))
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [{"encoder": {"name": "none"}}, {"decoder": {"name": "shortcut_states"}}],
+    ids=["no encoder", "an encoder that a shortcut reads"],
+)
+def test_without_z_no_label_stands_beside_the_encoder(sections: dict[str, Any]) -> None:
+    without_z = {"latent": {"name": "none"}, "prior": {"name": "standard_normal"}, **sections}
+    says = "latent 'none' and condition.encoder=2 do not go together: .* leave out condition.encoder"
+    with pytest.raises(ConfigError, match=says):
+        conditional({"encoder": 2}, **without_z)
+    assert conditional({"decoder": 2}, **without_z).labels == len(NAMES)
 
 
 def test_a_label_is_given_by_name_or_by_number() -> None:

@@ -124,8 +124,8 @@ def build_model(config: Mapping[str, Any], vocabulary: int, unk: int, labels: in
     """The model of a config with the sections encoder, latent, prior, decoder, initialisation and, maybe, condition.
 
     `labels` is how many labels the sentences have, 0 where they have none.
-    Raises ConfigError for an unknown name or setting, a value out of range, or a posterior and a prior that
-    do not go together.
+    Raises ConfigError for an unknown name or setting, a value out of range, or parts that do not go
+    together.
     """
     sections = ("encoder", "latent", "prior", "decoder", "initialisation")
     missing = [name for name in sections if name not in config]
@@ -157,14 +157,29 @@ def build_model(config: Mapping[str, Any], vocabulary: int, unk: int, labels: in
         "decoder",
         vocabulary=vocabulary,
         latent=head.size + condition.decoder.size,
+        label_size=condition.decoder.size,
         unk=unk,
         encoder_size=encoder.size,
     )
-    if not head.size and encoder.size and not decoder.reads_encoder:
-        names = f"latent {config['latent']['name']!r} and encoder {config['encoder']['name']!r}"
-        raise ConfigError(
-            f"{names} do not go together: without z nothing reads the encoder; add encoder=none"
-        )
+    if not head.size:
+        _check_read_without_z(config, encoder, condition, decoder)
     model = SentenceVAE(encoder, head, prior, decoder, condition)
     construct(INITIALISATIONS, config["initialisation"], "initialisation")(model)
     return model
+
+
+def _check_read_without_z(
+    config: Mapping[str, Any], encoder: Encoder, condition: Condition, decoder: Decoder
+) -> None:
+    """ConfigError where encoder or label vectors of a model without z are there for nothing to read."""
+    latent = f"latent {config['latent']['name']!r}"
+    if encoder.size and not decoder.reads_encoder:
+        raise ConfigError(
+            f"{latent} and encoder {config['encoder']['name']!r} do not go together: "
+            "without z nothing reads the encoder; add encoder=none"
+        )
+    if condition.encoder.size:
+        raise ConfigError(
+            f"{latent} and condition.encoder={condition.encoder.size} do not go together: "
+            "without z nothing reads the label beside the encoder; leave out condition.encoder"
+        )

@@ -82,6 +82,33 @@ def test_a_code_moves_to_what_it_stands_for():
     assert float(part.counts.sum()) == pytest.approx(80, rel=1e-3)
 
 
+def test_codes_are_the_published_moving_averages():
+    part = head(codes=3, decay=0.7, patience=1000).double()
+    part.idle.zero_()
+    sums, counts = part.codebooks.clone(), torch.ones(2, 3, dtype=torch.float64)
+    for _ in range(30):
+        h = torch.randn(3, 6, dtype=torch.float64)  # of which one code or more stands for nothing, often
+        members = torch.nn.functional.one_hot(part(h).codes.T, 3).double()  # (M,B,K)
+        parts = part.linear(h).view(3, 2, 2).transpose(0, 1)
+        sums = 0.7 * sums + 0.3 * torch.einsum("mbk,mbd->mkd", members, parts)
+        counts = 0.7 * counts + 0.3 * members.sum(1)
+        torch.testing.assert_close(part.codebooks, sums / counts.unsqueeze(-1))
+        torch.testing.assert_close(part.counts, counts)
+
+
+def test_a_code_that_stands_for_nothing_stays_however_long_and_serves_again():
+    part = head(size=2, slots=1, codes=2, decay=0.3, patience=10_000)
+    part.idle.zero_()
+    part.linear.weight.data = torch.eye(2, 6)
+    here, there = torch.tensor([[1.0, 1, 0, 0, 0, 0]]), torch.tensor([[-5.0, -5, 0, 0, 0, 0]])
+    part.codebooks.copy_(torch.tensor([[[1.0, 1.0], [-4.0, -4.0]]]))
+    for _ in range(150):
+        part(here)
+    assert part.codebooks[0, 1].tolist() == [-4.0, -4.0]
+    assert part(there).codes.tolist() == [[1]]
+    assert part.codebooks[0].tolist() == [[1.0, 1.0], [-5.0, -5.0]]  # after an age, the present batch is all
+
+
 def test_codes_start_at_vectors_of_the_first_batch_and_dead_ones_start_anew():
     part, h = head(decay=0.999, patience=3), torch.randn(12, 6)
     part(h)

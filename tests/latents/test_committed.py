@@ -5,7 +5,7 @@ import torch
 from torch.distributions import Independent, Normal
 
 from tests.tiny import tiny_batch, tiny_model
-from textvae.latents.committed import BatchNormHead, DeltaHead, RunningStatistics, log_roots
+from textvae.latents.committed import LEAST, MOST, BatchNormHead, DeltaHead, RunningStatistics, log_roots
 from textvae.latents.divergence import kl_groups
 
 
@@ -119,9 +119,23 @@ def test_every_dimension_pays_delta_with_finite_gradients(scale, delta):
     assert q.mean.isfinite().all() and (q.stddev > 0).all()
 
 
+@pytest.mark.parametrize("delta", [LEAST, MOST])
+def test_the_bounds_of_delta_hold_with_finite_gradients_wherever_the_variance_lies(delta):
+    head, position = DeltaHead(6, size=1, delta=delta), torch.linspace(-120, 120, 100_001)
+    parameters = torch.stack([torch.full_like(position, -1.0), position], -1).requires_grad_()
+    q = head.at(parameters)
+    kl = kl_to_standard(q)
+    torch.testing.assert_close(kl, torch.full_like(kl, delta), rtol=2e-3, atol=0)
+    (q.mean.sum() + q.stddev.sum() + kl.sum()).backward()
+    assert parameters.grad.isfinite().all()
+
+
 @pytest.mark.parametrize(("head", "settings", "says"), [
     (BatchNormHead, {"gamma": -0.1}, "gamma is -0.1"),
     (DeltaHead, {"delta": 0.0}, "delta is 0.0"),
+    (DeltaHead, {"delta": 1e-5}, "delta is 1e-05, must be from 0.0001 to 40.0"),
+    (DeltaHead, {"delta": 50.0}, "delta is 50.0, must be from 0.0001 to 40.0"),
+    (DeltaHead, {"delta": math.nan}, "delta is nan"),
     (DeltaHead, {"size": 0}, "size is 0"),
 ])  # fmt: skip
 def test_settings_out_of_range_are_refused(head, settings, says):

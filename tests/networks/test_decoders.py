@@ -144,6 +144,7 @@ def test_every_parameter_gets_a_gradient(name):
         ("window", {"temperature": 0.0}),
         ("gated_shortcut", {"latent": 0}),
         ("gated_shortcut_states", {"latent": 0}),
+        ("gated_shortcut", {"latent": 2, "label_size": 2}),
         ("shortcut_states", {"encoder_size": 0}),
     ],
 )

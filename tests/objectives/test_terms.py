@@ -72,11 +72,27 @@ def test_mmd_has_its_closed_form_between_gaussians():
     assert abs(sum(values) / len(values) - expected) < 4 * error < 0.02
 
 
-def test_mmd_is_unbiased_where_q_is_the_prior():
+@pytest.mark.parametrize("spread", [0.0, 0.95])
+@pytest.mark.parametrize("samples", [1, 4])
+def test_mmd_is_unbiased_where_q_in_aggregate_is_the_prior(samples, spread):
+    """Means of N(0, spread^2) and what is left of the variance 1 to each sentence."""
     torch.manual_seed(0)
-    term = MaximumMeanDiscrepancy(weight=1.0)
-    values = torch.stack([term(output_of(gaussian(torch.zeros(6, 3)))) for _ in range(4000)])
-    assert values.mean().abs() < 4 * values.std() / math.sqrt(len(values)) < 0.01
+    term, left = MaximumMeanDiscrepancy(weight=1.0), math.sqrt(1 - spread**2)
+    values = torch.stack(
+        [term(output_of(gaussian(spread * torch.randn(6, 3), left), samples=samples)) for _ in range(4000)]
+    )
+    assert values.mean().abs() < 4 * values.std() / math.sqrt(len(values)) < 0.02
+
+
+def test_mmd_is_unbiased_where_the_prior_knows_the_label_of_a_sentence():
+    """q(z|x) = p(z|label), labels at random: both are the same in aggregate."""
+    torch.manual_seed(0)
+    term, values = MaximumMeanDiscrepancy(weight=1.0), []
+    for _ in range(4000):
+        same = gaussian(3.0 * torch.randint(2, (6, 1)).expand(6, 3), 0.3)
+        values.append(term(output_of(same, samples=2)._replace(prior=same)))
+    found = torch.stack(values)
+    assert found.mean().abs() < 4 * found.std() / math.sqrt(len(found)) < 0.02
 
 
 def test_information_of_posteriors_far_apart_is_the_logarithm_of_their_number():

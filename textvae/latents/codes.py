@@ -168,14 +168,18 @@ class Quantised(Head):
 
     @torch.no_grad()
     def _follow(self, parts: Tensor, codes: Tensor) -> None:
-        """The moving averages after a batch: parts (M,B,Z/M), codes (M,B)."""
+        """The moving averages after a batch: parts (M,B,Z/M), codes (M,B).
+
+        A code goes the share (1 - decay) n / count of the way to the mean of the n parts that it stood for, which takes
+        it to the published ratio of two averages, that of sums and count. One that stood for nothing stays.
+        """
         stood = torch.zeros_like(self.counts).scatter_add_(1, codes, torch.ones_like(parts[..., 0]))
         sums = torch.zeros_like(self.codebooks)
         sums.scatter_add_(1, codes.unsqueeze(-1).expand_as(parts), parts)
-        counts = self.decay * self.counts + (1 - self.decay) * stood
-        old = self.decay * (self.counts / counts).unsqueeze(-1) * self.codebooks
-        self.codebooks.copy_(old + (1 - self.decay) * sums / counts.unsqueeze(-1))
-        self.counts.copy_(counts)
+        # Long without use a count would round to 0, and the share be 0/0.
+        self.counts.lerp_(stood, 1 - self.decay).clamp_min_(torch.finfo(self.counts.dtype).tiny)
+        means, share = sums / stood.clamp_min(1).unsqueeze(-1), (1 - self.decay) * stood / self.counts
+        self.codebooks.lerp_(means, share.unsqueeze(-1))
         self.use.lerp_(stood, 1 - self.decay)
         self.idle.copy_(torch.where(stood > 0, 0, self.idle + 1))
 

@@ -11,6 +11,9 @@ from textvae.latents.heads import GaussianHead, gaussian
 
 # How near to its bounds sigma may come, as a part of the range of log sigma^2: keeps mu's square root off 0.
 MARGIN = 1e-3
+# nats a dimension: below, rounding takes mu's square root of float32 to 0, whose gradient is none; above, the variance
+# comes so near to 0 that the KL has none.
+LEAST, MOST = 1e-4, 40.0
 # Under the variance of the means, 1e-8 and less, of a model that starts as He et al. 2019 have it: with the usual
 # 1e-5 they would be scaled by a constant, not normalised, and collapse as without.
 EPSILON = 1e-14
@@ -80,13 +83,14 @@ class DeltaHead(GaussianHead):
     log sigma^2 lies between those of the roots of ln s - s + 2 delta + 1 = 0, and
     mu = sqrt(2 delta + 1 + ln sigma^2 - sigma^2 + max(0, m)): KL_j = delta + max(0, m_j) / 2. At the roots
     the square root's gradient is infinite: sigma^2 stops just short of them. Razavi et al. 2019,
-    arXiv 1901.03416, in its independent form. Against another prior nothing is committed.
+    arXiv 1901.03416, in its independent form. Against another prior nothing is committed. ValueError for a delta whose
+    KL or gradient is not that in float32.
     """
 
     def __init__(self, inputs: int, size: int = 32, delta: float = 0.15) -> None:
         super().__init__(inputs, size)
-        if not 0 < delta < math.inf:
-            raise ValueError(f"delta is {delta}, must be above 0")
+        if not LEAST <= delta <= MOST:
+            raise ValueError(f"delta is {delta}, must be from {LEAST} to {MOST} nats: float32 holds no other")
         self.room = 2 * delta + 1
         low, high = log_roots(delta)
         self.low, self.range = low + MARGIN * (high - low), (1 - 2 * MARGIN) * (high - low)

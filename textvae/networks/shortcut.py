@@ -16,7 +16,17 @@ from textvae.networks.recurrence import State
 
 @dataclass(frozen=True)
 class ShortcutSettings(LSTMSettings):
-    """Those of a decoder with a shortcut from the words."""
+    """Those of a decoder with a shortcut from the words.
+
+    The last `label_size` of the `latent` units are a label's vector, where the decoder reads one beside z.
+    """
+
+    label_size: int = 0
+
+    @property
+    def own_latent(self) -> int:
+        """Units of z itself."""
+        return self.latent - self.label_size
 
     @property
     def told_size(self) -> int:
@@ -95,7 +105,7 @@ class StatesShortcutDecoder(ShortcutDecoder):
 
 
 class Gated(ShortcutDecoder):
-    """The shortcut times tanh(G z), unit by unit, G without bias.
+    """The shortcut times tanh(G z), unit by unit, G without bias; a label's vector beside z is none of the gate's.
 
     The gate opens by the size of G z and its sign must be known: under a z of noise the shortcut carries noise, so that
     what it says is of use only to the degree that q(z|x) is sure of its gate.
@@ -103,12 +113,12 @@ class Gated(ShortcutDecoder):
 
     def __init__(self, settings: ShortcutSettings) -> None:
         super().__init__(settings)
-        if settings.latent < 1:
+        if settings.own_latent < 1:
             raise ValueError("a gate needs a z; the shortcuts of a model without z are those without a gate")
-        self.to_gate = nn.Linear(settings.latent, settings.hidden, bias=False)
+        self.to_gate = nn.Linear(settings.own_latent, settings.hidden, bias=False)
 
     def gate(self, past: Tensor, z: Tensor) -> Tensor:
-        return past * torch.tanh(self.to_gate(z))
+        return past * torch.tanh(self.to_gate(z[:, : self.to_gate.in_features]))
 
 
 class GatedShortcutDecoder(Gated):

@@ -58,8 +58,8 @@ class MaximumMeanDiscrepancy(Weighted):
     """weight * MMD^2(q(z), p(z)), k(a, b) = exp(-|a - b|^2 / (2 Z bandwidth)), from a batch's z and as many of the prior.
 
     InfoVAE (Zhao et al. 2017, arXiv 1706.02262): (1 - alpha) KL + (alpha + lambda - 1) MMD, so schedule.beta = 1 - alpha
-    and this weight alpha + lambda - 1. Unbiased, so that it can be below 0; 0 for a single draw, of which no
-    distance within q is known.
+    and this weight alpha + lambda - 1. Unbiased, so that it can be below 0: only pairs of different sentences count,
+    since draws of the same one, or of the prior given its label, are no two draws of the aggregate. 0 for a single sentence.
     """
 
     def __init__(self, weight: float = 10.0, bandwidth: float = 1.0) -> None:
@@ -69,20 +69,21 @@ class MaximumMeanDiscrepancy(Weighted):
         self.bandwidth = bandwidth
 
     def value(self, output: Output) -> Tensor:
-        z = output.z.flatten(0, 1)
-        draws = torch.Size([len(z) // output.prior.batch_shape.numel()])
-        prior = output.prior.sample(draws).reshape(z.shape)
-        if len(z) < 2:
+        z = output.z
+        samples, sentences, _ = z.shape
+        if sentences < 2:
             return 0.0 * z.sum()
-        return self._within(z) + self._within(prior) - 2 * self._kernel(z, prior).mean()
+        draws = torch.Size([samples * sentences // output.prior.batch_shape.numel()])
+        prior = output.prior.sample(draws).reshape(z.shape)
+        return self._likeness(z, z) + self._likeness(prior, prior) - 2 * self._likeness(z, prior)
 
-    def _kernel(self, a: Tensor, b: Tensor) -> Tensor:
-        squares = (a[:, None] - b).square().sum(-1)
-        return torch.exp(-squares / (2 * max(a.shape[1], 1) * self.bandwidth))
-
-    def _within(self, a: Tensor) -> Tensor:
-        """The mean over pairs of different draws; k(a, a) = 1."""
-        return (self._kernel(a, a).sum() - len(a)) / (len(a) * (len(a) - 1))
+    def _likeness(self, a: Tensor, b: Tensor) -> Tensor:
+        """The mean of k over pairs of draws a, b (S,B,Z) of different sentences, B > 1."""
+        samples, sentences, size = a.shape
+        squares = (a[:, :, None, None] - b).square().sum(-1)  # (S,B,S,B)
+        k = torch.exp(-squares / (2 * max(size, 1) * self.bandwidth))
+        same = k.diagonal(dim1=1, dim2=3)
+        return (k.sum() - same.sum()) / (samples**2 * sentences * (sentences - 1))
 
 
 class MutualInformation(Weighted):
