@@ -16,6 +16,7 @@ HOW = frozenset(
     }
 )
 WHERE = frozenset({"run_dir", "sweep_dir", "resume", "data.path", "metric", "overrides"})
+BY_WHOM = frozenset({"launcher", "hydra/launcher", "hydra.launcher"})  # a sweep's jobs are run
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

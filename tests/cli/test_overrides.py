@@ -72,6 +72,27 @@ def test_a_misspelt_key_of_the_first_stage_is_told_from_one_of_the_second():
     says_one_line(done, "'pretraining.train.max_stepz'; close to it: pretraining.train.max_steps")
 
 
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("term=mmd", "+term=NAME adds one of"),
+        ("latent.delta=1", "has no key 'latent.delta'"),
+        ("name=null", "name is None, must be text"),
+        ("run_dir=[1,2]", "run_dir is [1, 2], must be text"),
+        ("resume=[1]", "resume is [1], must be text"),
+        ("optimizer.clip=inf", "optimizer.clip is inf, must be finite"),
+    ],
+)
+def test_what_is_no_choice_no_text_and_no_number_is_one_line(tmp_path, override, says):
+    says_one_line(inside("train", "data=grammar", override, "tracker=none", cwd=tmp_path), says)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_key_that_another_choice_of_its_section_has_is_told_apart():
+    done = inside("train", "schedule=linear", "schedule.beta=0.5")
+    says_one_line(done, "schedule.beta is nothing that the chosen schedule has")
+
+
 def test_names_close_to_the_whole_come_first():
     assert close("decoder.hiden", ["encoder.hidden", "decoder.hidden", "seed"]) == [
         "decoder.hidden",

@@ -127,6 +127,8 @@ def test_report_prints_a_row_a_setting_and_the_truth_of_a_text_that_is_known_who
         (["encode", "checkpoint={run}", "seed=1.5"], "", ["seed is 1.5"]),
         (["interpolate", "checkpoint={run}", "n=foo"], "", ["n is 'foo'"]),
         (["evaluate", "checkpoint={run}", "compute=3"], "", ["compute is 3, must be a group"]),
+        (["evaluate", "checkpoint={run}", "output=/"], "", ["output is /, which is a folder"]),
+        (["evaluate", "checkpoint=null"], "", ["checkpoint is None, must be text"]),
         (["report"], "", ["usage"]),
         (["report", "/nowhere"], "", ["/nowhere"]),
         (["dance"], "", ["unknown verb 'dance'"]),

@@ -8,10 +8,10 @@ import pytest
 from textvae.cli import sweep as cli
 from textvae.cli.compose import folder_name
 from textvae.cli.sweep import _lost_a_process
-from textvae.cli.sweep_settings import for_hydra, is_sweep, one_word_flags, with_sweep_folder
+from textvae.cli.sweep_settings import for_hydra, is_sweep, one_word_flags, sweep_folder, with_sweep_folder
 from textvae.errors import ConfigError, Interrupted, TextVAEError
 from textvae.training.measurement import Console
-from textvae.training.sweeps import FINISHED, RUNNING, Sweep
+from textvae.training.sweeps import FAILED, FINISHED, RUNNING, Sweep
 
 
 def folder(*overrides: str) -> str:
@@ -66,6 +66,35 @@ def test_a_folder_of_own_configs_may_stand_beside_a_sweep(said):
     assert words == ["--config-dir=mine", "-m", "seed=0,1"]
     assert is_sweep(words) and not is_sweep(words[:1])
     assert for_hydra(with_sweep_folder(words))[:2] == ["-m", "--config-dir=mine"]
+
+
+def test_the_folder_is_the_one_that_hydra_reads():
+    assert sweep_folder(["sweep_dir='a,b'"]) == Path("a,b")
+    assert sweep_folder(["sweep_dir=x", "sweep_dir=2026_01_02"]) == Path("2026_01_02")
+
+
+@pytest.mark.parametrize("given", ["${oc.env:HOME}/x", "a,b", "[a]", "null"])
+def test_a_folder_that_is_no_plain_text_is_refused(given):
+    with pytest.raises(ConfigError, match="as it stands"):
+        sweep_folder([f"sweep_dir={given}"])
+
+
+@pytest.mark.parametrize("said", ["data.file=~/a.txt", "name=it's"])
+def test_what_hydra_cannot_read_is_left_to_it(said):
+    assert for_hydra(["seed=0,1", said]) == ["-m", "seed=0,1", said]
+
+
+def test_a_job_that_died_before_its_first_word_has_failed(tmp_path):
+    sweep = Sweep.take(tmp_path / "mine", "command")
+    job = sweep.folder / "seed-0"
+    sweep.bury(job, "killed")
+    assert [(outcome.state, outcome.reason) for outcome in sweep.outcomes()] == [(FAILED, "killed")]
+    sweep.record(job, FINISHED)
+    sweep.bury(job, "killed")
+    assert [outcome.state for outcome in sweep.outcomes()] == [FINISHED], "what it has said stands"
+    sweep.stop()
+    sweep.bury(sweep.folder / "seed-1", "killed")
+    assert not (sweep.folder / "seed-1").exists(), "a sweep that was stopped has killed it itself"
 
 
 def excluded(*overrides: str) -> str:

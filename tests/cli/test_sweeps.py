@@ -129,6 +129,30 @@ def test_a_changed_setting_does_not_pass_for_the_finished_one(tmp_path):
     says_one_line(changed, "latent.size=32, this command has latent.size=5", "another sweep_dir")
 
 
+def test_two_jobs_that_share_a_folder_do_not_pass_for_one(tmp_path):
+    for name in ("ä", "ö"):
+        (tmp_path / f"{name}.txt").write_text(f"a b {name}\n" * 60)
+    small = [item for item in SMALL if not item.startswith("data")]
+    done = inside(
+        "train",
+        "-m",
+        "data=text",
+        "data.file='ä.txt','ö.txt'",
+        *small,
+        "sweep_dir=mine",
+        cwd=tmp_path,
+    )
+    says_one_line(done, "1 of 1 jobs failed", "two jobs of this sweep share a folder")
+
+
+def test_a_job_without_a_section_fails_alone(tmp_path):
+    own_experiment(tmp_path, "good", "name: good")
+    own_experiment(tmp_path, "bad", "compute: null")
+    sweeping = ("train", "-m", "--config-dir", "own", "experiment=bad,good", *SMALL, "sweep_dir=mine")
+    says_one_line(inside(*sweeping, cwd=tmp_path), "1 of 2 jobs failed", "compute is None")
+    assert states(tmp_path / "mine") == {"experiment-good": "finished", "experiment-bad": "failed"}
+
+
 def test_experiments_and_a_key_that_only_their_data_has(tmp_path):
     small = [item for item in SMALL if item != "data=grammar"]
     done = inside(

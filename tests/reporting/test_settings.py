@@ -1,3 +1,5 @@
+import shlex
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +70,22 @@ def typed(flat: dict) -> str:
 
 def test_the_command_leaves_places_out():
     assert command(config("ptb/lm", 3)) == "textvae train experiment=ptb/lm seed=3"
+
+
+def test_the_command_of_a_sweep_s_job_can_be_typed_for_it_alone():
+    said = [
+        "sweep=seeds",
+        "launcher=joblib",
+        "hydra.launcher.n_jobs=2",
+        "data.max_length={name: drop, tokens: 9}",
+    ]
+    typed_again = command({"overrides": [*said, "seed=2"]})
+    assert shlex.split(typed_again) == [
+        "textvae",
+        "train",
+        "data.max_length={name: drop, tokens: 9}",
+        "seed=2",
+    ]
 
 
 def test_runs_of_several_corpora_say_which_is_theirs():

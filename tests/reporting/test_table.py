@@ -88,6 +88,15 @@ def test_what_likelihoods_are_given_is_a_column_where_some_are():
     assert "likelihoods given" not in rows([plain])[0]
 
 
+def test_facts_in_which_seeds_differ_are_all_told():
+    first, second = record(seed=0, iw_samples=2), record(seed=1, iw_samples=5, given="its label")
+    head, cells = rows([first, second])
+    assert cells[head.index("likelihoods given")] == "its label"
+    assert any("K = 2 or 5 samples" in line for line in notes([first, second]))
+    head, *cells = rows([first, second, record("other", iw_samples=2)])
+    assert [row[head.index("IW samples")] for row in cells] == ["2 or 5", "2"]
+
+
 def test_a_subset_of_sentences_is_said():
     (line,) = [line for line in notes([record(iw_sentences=100, sentences=3761)]) if "IW" in line]
     assert "100 (plain)" in line

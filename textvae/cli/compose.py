@@ -14,7 +14,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from textvae.cli.help import with_help
 from textvae.cli.locations import config_directory
-from textvae.cli.overrides import absent, check, choices, close, legal, unknown, with_text
+from textvae.cli.overrides import absent, check, check_texts, choices, close, legal, unknown, with_text
 from textvae.errors import ConfigError, TextVAEError
 
 Task = Callable[[dict[str, Any]], Any]
@@ -94,6 +94,7 @@ def plain(config: DictConfig, verb: str) -> dict[str, Any]:
     for key in settings:
         if key not in legal(verb).config:
             raise ConfigError(unknown(verb, key))
+    check_texts(verb, settings)
     return settings
 
 

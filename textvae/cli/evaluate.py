@@ -46,10 +46,8 @@ def evaluate(config: dict[str, Any]) -> None:
     vae, out, evaluation = open_run(config), console(), measurement.Evaluation.of(config)
     if config["keep"]:
         check_keeping(config)
-    if config["output"] and not Path(config["output"]).parent.is_dir():
-        raise ConfigError(
-            f"output is {config['output']}, but there is no folder {Path(config['output']).parent}"
-        )
+    if config["output"]:
+        check_output(Path(config["output"]))
     build_compute({"compute": config["compute"] | _normaliser(vae, config)}).place(vae.model)
     chosen, facts = chosen_batches(vae, config, out)
     metrics = measurement.measure(vae.model, chosen, evaluation, config["seed"], out.progress)
@@ -68,6 +66,13 @@ def evaluate(config: dict[str, Any]) -> None:
         ran = {"name": vae.config["name"], "seed": config["seed"], "train": {}, "corpus": dict(facts)}
         summary = {**ran, "test": metrics, "environment": environment(device)}
         write_json(RunFolder(config["checkpoint"]).summary, plain(summary))
+
+
+def check_output(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise ConfigError(f"output is {path}, but there is no folder {path.parent}")
+    if path.is_dir():
+        raise ConfigError(f"output is {path}, which is a folder; it must be the name of a file")
 
 
 def check_compute(config: dict[str, Any]) -> None:

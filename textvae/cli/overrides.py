@@ -4,7 +4,7 @@ Hydra itself adds any key that is given with a `+`, which nothing would then rea
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from functools import cache
@@ -96,6 +96,15 @@ def with_text(overrides: Sequence[str]) -> list[str]:
     return [re.sub("=(.*)", r"='\1'", item) if item in numbers else item for item in overrides]
 
 
+def check_texts(verb: str, settings: Mapping[str, Any]) -> None:
+    """ConfigError for a name of a file, folder or setting that is no text, and for none where the verb needs one."""
+    given, before = flatten(settings), flatten(legal(verb).config)
+    for key in sorted(TEXTS & given.keys()):
+        value, needed = given[key], before.get(key) is not None
+        if not isinstance(value, str) and (needed or value is not None):
+            raise ConfigError(f"{key} is {value!r}, must be text")
+
+
 def unknown(verb: str, key: str) -> str:
     """That a verb has no such key, and which are like it, else which there are."""
     known = dict.fromkeys([*legal(verb).config, *legal(verb).groups])
@@ -107,6 +116,12 @@ def absent(verb: str, key: str) -> str | None:
     stage, known = STAGE * key.startswith(STAGE), legal(verb).names()
     if stage and key.removeprefix(stage) in known:
         return f"nothing sets {key} here so far: +{key}=... does"
+    if key in WITHOUT_DEFAULT.get(verb, ()):
+        return (
+            f"{key} has no choice that could be replaced: +{key}=NAME adds one of {', '.join(choices(key))}"
+        )
+    if key in known:
+        return f"{key} is nothing that the chosen {key.partition('.')[0]} has"
     near = [f"{stage}{name}" for name in close(key.removeprefix(stage), known)]
     return f"{verb} has no key {key!r}; close to it: {', '.join(near)}" if near else None
 

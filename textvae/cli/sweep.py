@@ -20,10 +20,12 @@ from omegaconf import DictConfig
 from textvae.cli import compose
 from textvae.cli.overrides import check
 from textvae.cli.progress import say
-from textvae.cli.sweep_settings import command, for_hydra, key_of, value_of, which_jobs, with_sweep_folder
+from textvae.cli.sweep_settings import command, for_hydra, sweep_folder, which_jobs, with_sweep_folder
 from textvae.errors import ConfigError, Interrupted, TextVAEError
+from textvae.keys import key_of
 from textvae.reporting.runs import read_run
 from textvae.training.interruption import ending_signals
+from textvae.training.shape import check_shape
 from textvae.training.sweeps import FAILED, FINISHED, OPEN, RUNNING, Outcome, Sweep
 
 # What submitit and joblib raise, each by classes of its own, where a process of theirs died; Python's own are faults.
@@ -38,7 +40,7 @@ def run_sweep(overrides: Sequence[str]) -> None:
     settings = with_sweep_folder(overrides)
     check("train", settings)
     which = which_jobs(settings)
-    folder = Path(value_of(settings, "sweep_dir", ""))
+    folder = sweep_folder(settings)
     new, sweep = not folder.exists(), Sweep.take(folder, command(overrides))
     with _signals_stop(sweep):
         error = launch(for_hydra(settings), Job(sweep, which))
@@ -88,6 +90,7 @@ class Job:
         folder = Path(hydra.sweep.dir) / hydra.sweep.subdir
         try:
             settings = compose.plain(config, "train")
+            check_shape(settings)
         except TextVAEError as error:
             self.sweep.record(folder, FAILED, str(error), fresh=True)
             return None

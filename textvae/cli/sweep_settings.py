@@ -3,20 +3,21 @@
 import hashlib
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException
 
 from textvae.cli import compose
 from textvae.cli.locations import config_directory
+from textvae.cli.overrides import parsed, with_text
 from textvae.errors import ConfigError
-from textvae.keys import HOW, key_of, within
+from textvae.keys import BY_WHOM, HOW, key_of, within
 from textvae.training.sweeps import WHICH
 
 MULTIRUN = ("-m", "--multirun")
 OWN_FOLDER = ("-cd", "--config-dir")  # of configs beside those of the program
-BY_WHOM = {"launcher", "hydra/launcher", "hydra.launcher"}
 
 
 def one_word_flags(arguments: Sequence[str]) -> list[str]:
@@ -59,6 +60,15 @@ def with_sweep_folder(overrides: Sequence[str]) -> list[str]:
     return [*settings, f"sweep_dir=sweeps/{name}-{digest}"]
 
 
+def sweep_folder(settings: Sequence[str]) -> Path:
+    """The folder that sweep_dir names. ConfigError where it is no plain text: what Hydra makes of it is not known here."""
+    given = value_of(settings, "sweep_dir", "")
+    values = [override.value() for override in parsed(with_text([f"sweep_dir={given}"]))]
+    if not values or not isinstance(values[0], str) or "${" in values[0]:
+        raise ConfigError(f"sweep_dir is {given}, must be the name of a folder as it stands")
+    return Path(values[0])
+
+
 def for_hydra(settings: Sequence[str]) -> list[str]:
     """The same jobs, each named by what differs between them, and composed only once all is known.
 
@@ -67,16 +77,16 @@ def for_hydra(settings: Sequence[str]) -> list[str]:
     """
     flags = [item for item in settings if _is_flag(item)]
     try:
-        parsed = [OverridesParser.create().parse_override(item) for item in settings if not _is_flag(item)]
-    except OverrideParseException:
+        items = [OverridesParser.create().parse_override(item) for item in settings if not _is_flag(item)]
+    except HydraException:
         return ["-m", *settings]  # Hydra says what is wrong with it
-    late = any(item.is_sweep_override() and _is_section(item.key_or_group) for item in parsed)
-    shared = ["sweep", *(item.key_or_group for item in parsed if not item.is_sweep_override())]
+    late = any(item.is_sweep_override() and _is_section(item.key_or_group) for item in items)
+    shared = ["sweep", *(item.key_or_group for item in items if not item.is_sweep_override())]
     apart = ",".join(f"'{key}'" for key in shared)
     return [
         "-m",
         *flags,
-        *(_one_choice(item) if late and _is_value(item) else str(item.input_line) for item in parsed),
+        *(_one_choice(item) if late and _is_value(item) else str(item.input_line) for item in items),
         f"hydra.job.config.override_dirname.exclude_keys=[{apart}]",
     ]
 

@@ -50,10 +50,18 @@ class Setting(NamedTuple):
         values = self._values(figure)
         return None if values is None or len(values) < 2 else max(values) - min(values)
 
+    def facts(self, name: str) -> list[Any]:
+        """What the runs say of it that say something: one value where they agree."""
+        values: list[Any] = []
+        for record in self.records:
+            value = record.get(name)
+            values += [] if value is None or value in values else [value]
+        return values
+
     def fact(self, name: str) -> Any:
-        """What all runs agree on; None where they do not."""
-        values = {record.get(name) for record in self.records}
-        return values.pop() if len(values) == 1 else None
+        """What all runs agree on; where they do not, all of it in words; None where none says anything."""
+        values = self.facts(name)
+        return " or ".join(str(value) for value in values) if len(values) > 1 else next(iter(values), None)
 
     def statuses(self) -> dict[str, int]:
         """How many runs ended with which verdict."""

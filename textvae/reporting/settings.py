@@ -1,10 +1,11 @@
 """What makes two runs the same setting with other seeds, and what to call a setting beside others."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from textvae.keys import HOW, WHERE, flatten, key_of, within
+from textvae.keys import BY_WHOM, HOW, WHERE, flatten, key_of, within
 
 Config = Mapping[str, Any]
 Flat = dict[str, Any]
@@ -36,9 +37,10 @@ def labels(configs: Sequence[Config]) -> list[str]:
 
 
 def command(config: Config) -> str:
-    """The command that makes the run again, but for where it lies and how it goes on."""
-    kept = [item for item in config.get("overrides", ()) if not within(key_of(item), HOW | WHERE)]
-    return " ".join(["textvae train", *kept])
+    """The command that makes the run again, alone where it was one of a sweep, but for where it lies and how it goes on."""
+    beside = HOW | WHERE | BY_WHOM | {"sweep"}
+    kept = [item for item in config.get("overrides", ()) if not within(key_of(item), beside)]
+    return shlex.join(["textvae", "train", *kept])
 
 
 def _differences(mine: Flat, others: Sequence[Flat]) -> list[str]:

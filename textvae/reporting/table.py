@@ -65,11 +65,11 @@ def _some_lack_iw(grouped: Sequence[Setting]) -> bool:
 
 
 def _samples_differ(grouped: Sequence[Setting]) -> bool:
-    return len({one.fact("iw_samples") for one in grouped}) > 1
+    return len({str(one.fact("iw_samples")) for one in grouped}) > 1
 
 
 def _some_are_given(grouped: Sequence[Setting]) -> bool:
-    return any(one.fact("given") for one in grouped)
+    return any(one.facts("given") for one in grouped)
 
 
 COLUMNS = (
@@ -85,7 +85,7 @@ COLUMNS = (
     Column("KL", _figure("kl")),
     Column("AU", _active_units),
     Column("MI bounds", _information),
-    Column("cap ln N", lambda one: figure(one.fact("mi_cap"), None)),
+    Column("cap ln N", lambda one: figure(one.mean("mi_cap"), None)),
     Column("verdict", verdict),
     Column("wall", _wall),
 )
@@ -107,7 +107,7 @@ def rows(records: Sequence[Record]) -> Table:
 def notes(records: Sequence[Record]) -> list[str]:
     """What the table's figures are, in lines to stand below it."""
     grouped = settings(records)
-    counts = sorted({one.fact("iw_samples") for one in grouped} - {None})
+    counts = sorted({count for one in grouped for count in one.facts("iw_samples")})
     lines = ["Test split, nats a sentence. -ELBO = rec + KL; AU: active units of all dimensions."]
     if counts:
         samples = " or ".join(str(count) for count in counts)

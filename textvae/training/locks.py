@@ -10,6 +10,7 @@ from typing import IO
 from textvae.errors import CheckpointError
 
 LOCK = ".training"
+TRIES = 1000  # to make a folder that others take away
 
 
 def taken(path: Path) -> IO[bytes] | None:
@@ -69,7 +70,7 @@ def _sole(path: Path) -> IO[bytes]:
 
 
 def _opened(path: Path) -> IO[bytes]:
-    while True:
+    for _ in range(TRIES):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             return path.open("ab")
@@ -77,3 +78,4 @@ def _opened(path: Path) -> IO[bytes]:
             continue
         except OSError as error:
             raise CheckpointError(f"{path.parent} cannot be written to: {error.strerror}") from error
+    raise CheckpointError(f"{path.parent} cannot be made")

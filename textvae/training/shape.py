@@ -1,16 +1,18 @@
 """What a config must look like before anything is made of it."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from textvae.errors import ConfigError
+from textvae.keys import flatten
 
 SECTIONS = ("data", "train", "eval", "compute", "tracker", "optimizer", "optimizer.plateau")
 OPTIONAL = ("condition", "terms", "init_from")
 
 
 def check_shape(config: Mapping[str, Any]) -> None:
-    """ConfigError for a section that is no group of settings and for a seed that is no whole number of at least 0."""
+    """ConfigError for a section that is no group of settings, an infinite number, a seed that is no whole number from 0 on."""
     for section in SECTIONS:
         value: Any = config
         for key in section.split("."):
@@ -21,6 +23,9 @@ def check_shape(config: Mapping[str, Any]) -> None:
         value = config.get(section)
         if value is not None and not isinstance(value, Mapping):
             raise ConfigError(f"{section} is {value!r}, must be a group of settings")
+    for key, value in flatten(config).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{key} is {value}, must be finite")
     check_seed(config["seed"])
 
 

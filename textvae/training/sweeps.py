@@ -107,11 +107,16 @@ class Sweep:
 
     def _visit(self, folder: Path, config: Config, which: str, console: Console) -> None:
         job = _read(folder / "job.json")
+        difference = _difference(folder, config)
         if job.get("command") == self.token:
             self.bury(folder, DIED)
+            if difference:
+                self.record(
+                    folder, FAILED, f"two jobs of this sweep share a folder: {difference}", fresh=True
+                )
             return
         state, reason = found(folder)
-        if difference := _difference(folder, config):
+        if difference:
             self.record(folder, FAILED, difference)
         elif state in WHICH[which]:
             self._run(folder, config, console)
@@ -139,9 +144,10 @@ class Sweep:
         write_json(folder / "job.json", job | more)
 
     def bury(self, folder: Path, reason: str) -> None:
-        """Records that the process of a job died before it could say what became of it, if it did."""
+        """Records that a job's process died, unless it has said what became of the job: maybe before its first word."""
         job = _read(folder / "job.json")
-        if job.get("command") == self.token and job["state"] == RUNNING:
+        begun = job.get("command") == self.token
+        if (begun and job["state"] == RUNNING) or not (begun or self.lost()):
             self.record(folder, FAILED, reason, fresh=True)
 
 

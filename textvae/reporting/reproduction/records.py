@@ -1,5 +1,6 @@
 """What is kept of a run of a table: one flat record a (row, seed), and what the seeds of a row say together."""
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -61,7 +62,7 @@ def command(overrides: Iterable[str], seed: int, epochs: int) -> str:
     bound = [int(word.partition("=")[2]) for word in words if key_of(word) == LIMIT]
     if bound and epochs > bound[-1]:
         words = [word for word in words if key_of(word) != LIMIT] + [f"{LIMIT}={epochs}"]
-    return " ".join(["textvae train", *words, f"seed={seed}"])
+    return shlex.join(["textvae", "train", *words, f"seed={seed}"])
 
 
 def merged(records: Sequence[Record], new: Record, order: Sequence[str]) -> list[Record]:
