@@ -10,6 +10,7 @@ HOW = frozenset(
         "tracker",
         "compute.device",
         "compute.threads",
+        "compute.kernels",
         "train.log_every",
         "train.checkpoint_minutes",
         "eval.row_budget",

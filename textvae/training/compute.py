@@ -15,7 +15,6 @@ from textvae.networks.recurrence import Recurrence
 from textvae.registry import construct
 
 FLOAT32_ERROR = 1e-5  # of a product in float32, relative to its largest element
-KERNELS = 256  # prepared ones that are kept
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
@@ -43,12 +42,18 @@ def compute(
     precision: str = "auto",
     threads: int | None = None,
     normaliser_words: int | None = 512,
+    kernels: int | None = None,
 ) -> Compute:
     """device: auto, cpu or cuda; precision: auto, float32 or bfloat16; threads: null leaves it to torch.
 
     auto takes CUDA where it is, and bfloat16 where the hardware multiplies it. normaliser_words: null is exact.
-    ValueError for anything else, for a device that is not there and for less than one word.
+    kernels: see keep_kernels; null leaves it to the library. ValueError for anything else, for a device that is not
+    there, and for less than one word or kernel.
     """
+    if kernels is not None and kernels < 1:
+        raise ValueError(
+            f"kernels is {kernels}, must be at least 1, or null for as many as the library keeps"
+        )
     if normaliser_words is not None and normaliser_words < 1:
         raise ValueError(f"normaliser_words is {normaliser_words}, must be at least 1, or null for all words")
     if threads is not None:
@@ -68,7 +73,8 @@ def compute(
         "float32": lambda: torch.float32,
         "bfloat16": lambda: torch.bfloat16,
     }
-    keep_few_kernels()
+    if kernels is not None:
+        keep_kernels(kernels)
     _quicken_float32(chosen)
     keep_freed_memory()
     return Compute(chosen, _choice("precision", precision, types)(), normaliser_words)
@@ -102,17 +108,17 @@ def _quicken_float32(device: torch.device) -> None:
         torch.set_float32_matmul_precision("highest")
 
 
-def keep_few_kernels() -> None:
-    """Lets oneDNN, which multiplies on a CPU, keep fewer of the kernels that it prepares for every shape of a batch.
+def keep_kernels(count: int) -> None:
+    """Lets oneDNN, which multiplies on a CPU, keep so many of the kernels that it prepares for every shape of a batch.
 
-    Each holds memory of its own, and by its default there may be 1,024 of them: memory would grow for epochs. What the
-    environment says already holds. It counts before the first product of a process.
+    Each holds memory of its own, and by itself it keeps up to 1,024. Fewer make less memory and more work of preparing.
+    Counts from the first product of a process on, or not at all.
     """
     for variable in (
         "ONEDNN_PRIMITIVE_CACHE_CAPACITY",
         "LRU_CACHE_CAPACITY",
-    ):  # oneDNN's own cache and torch's
-        os.environ.setdefault(variable, str(KERNELS))
+    ):  # oneDNN's own store and torch's
+        os.environ[variable] = str(count)
 
 
 def keep_freed_memory(threshold: int = 1 << 30) -> None:
