@@ -36,9 +36,8 @@ def evaluate(
     With iw_samples = K > 0 also nll_iw and ppl_iw, for which at most `iw_sentences` sentences, drawn
     uniformly by `seed`, are decoded K times, `row_budget` at once. Unless tc_sentences is 0 also the parts of a KL
     that factorises, the total correlation over as many sentences (None: all), which takes Z times as long as the
-    information, itself as N^2. `given`, of what
-    the likelihoods are told beside z, is there where they are not of x alone. The same arguments give the same numbers;
-    the model's modes and the random state are left as they were.
+    information, itself as N^2. `given` is there where the likelihoods are not those of x alone: what they are told
+    beside z. The same arguments give the same numbers; the model's modes and the random state are left as they were.
     Raises ConfigError for counts out of range, DataError where there is no sentence.
     """
     _check(iw_samples, iw_sentences, tc_sentences, row_budget)

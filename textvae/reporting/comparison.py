@@ -23,14 +23,8 @@ FIGURES = (
     "mi_upper",
     "wall_s",
 )
-FACTS = (
-    "total_dimensions",
-    "mi_cap",
-    "iw_samples",
-    "iw_sentences",
-    "sentences",
-    "given",
-)  # the same for every seed
+# Mostly the same for every seed.
+FACTS = ("total_dimensions", "mi_cap", "iw_samples", "iw_sentences", "sentences", "given")
 NEEDED = ("neg_elbo", "rec", "kl", "active_units", "total_dimensions", "mi_lower", "mi_upper", "status")
 
 

@@ -114,11 +114,8 @@ def keep_kernels(count: int) -> None:
     Each holds memory of its own, and by itself it keeps up to 1,024. Fewer make less memory and more work of preparing.
     Counts from the first product of a process on, or not at all.
     """
-    for variable in (
-        "ONEDNN_PRIMITIVE_CACHE_CAPACITY",
-        "LRU_CACHE_CAPACITY",
-    ):  # oneDNN's own store and torch's
-        os.environ[variable] = str(count)
+    stores = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")  # oneDNN's own and torch's
+    os.environ.update(dict.fromkeys(stores, str(count)))
 
 
 def keep_freed_memory(threshold: int = 1 << 30) -> None:
