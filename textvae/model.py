@@ -92,7 +92,11 @@ class SentenceVAE(nn.Module):
         """log p(x|z), z (S,B,Z) -> (S,B), nats a sentence with its end; padding counts nothing."""
         told, mask = self.decoder_input(z, batch.labels), batch.mask
         hidden = self.decoder.hidden(batch.inputs, told, partial(self.read, batch))
-        words = self.cross_entropy(hidden[:, mask], self.decoder.output.weight, batch.targets[mask])
+        weight = self.decoder.output.weight
+        if bool(mask.all()):  # no padding, so nothing to pick out and put back
+            words = self.cross_entropy(hidden.flatten(1, 2), weight, batch.targets.flatten())
+            return words.view(hidden.shape[:-1]).sum(-1)
+        words = self.cross_entropy(hidden[:, mask], weight, batch.targets[mask])
         sentences = torch.zeros(len(z), *mask.shape, dtype=words.dtype, device=words.device)
         return sentences.masked_scatter(mask.expand_as(sentences), words).sum(-1)
 

@@ -4,7 +4,7 @@ import torch
 from textvae.networks.dropout import Dropout
 
 
-@pytest.mark.parametrize("p", [0.1, 0.5, 0.83])
+@pytest.mark.parametrize("p", [0.1, 0.25, 0.5, 0.83])
 def test_share_and_scale(p):
     torch.manual_seed(0)
     x = torch.full((501, 401), 3.0, dtype=torch.float64)

@@ -107,7 +107,25 @@ def test_it_looks_at_words_in_round_numbers(monkeypatch: pytest.MonkeyPatch) -> 
         return choose(chances, words)
 
     monkeypatch.setattr(estimated_cross_entropy, "choose", choosing)
-    for said in (5, 20, 40):
-        EstimatedCrossEntropy(CrossEntropy(), 150)(hidden, weight, targets[torch.arange(N) % said])
-    EstimatedCrossEntropy(CrossEntropy(), 380)(hidden, weight, targets)
+    for number, others in ((5, 150), (20, 150), (40, 150), (40, 380)):
+        said = targets[torch.arange(N) % number]
+        EstimatedCrossEntropy(CrossEntropy(), others)(hidden, weight, said)
+        taken[-1] += len(said.unique())
     assert taken == [256, 256, 256, V // 2]
+
+
+def test_no_word_is_looked_at_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said is there for certain, so the others come from the rest of the vocabulary."""
+    hidden, weight, targets = problem()
+    rest: list[torch.Tensor] = []
+
+    def choosing(chances: torch.Tensor, words: int) -> tuple[torch.Tensor, torch.Tensor]:
+        ids, log_pi = choose(chances, words)
+        rest.append(ids)
+        return ids, log_pi
+
+    monkeypatch.setattr(estimated_cross_entropy, "choose", choosing)
+    way = EstimatedCrossEntropy(CrossEntropy(), 200)
+    for _ in range(50):
+        way(hidden, weight, targets)
+    assert not torch.isin(torch.cat(rest), targets).any()

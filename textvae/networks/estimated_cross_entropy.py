@@ -1,6 +1,8 @@
 """log p of target words with gradients for hidden states alone, from some of the vocabulary."""
 
+import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from textvae.networks.cross_entropy import CrossEntropy
 from textvae.networks.normaliser import choose
@@ -17,30 +19,31 @@ class EstimatedCrossEntropy(CrossEntropy):
     larger: small beside the noise of z in a gradient, too large for a figure to report. W gets no gradient. Where the
     vocabulary is not twice as large nothing is estimated. Holds (tokens x words) logits.
 
-    Which words are looked at goes by what tokens of its first call expected: one serves as long as W is what it was.
+    W is rounded in its first call, and which words are looked at goes by what tokens of that call expected: one serves
+    as long as W is what it was.
     """
 
     def __init__(self, exact: CrossEntropy, words: int) -> None:
         super().__init__(exact.products, exact.chunk, exact.normaliser_words)
         self.words = words
-        self._expected: Tensor | None = None
+        self._held: tuple[Tensor, Tensor] | None = None
 
     def _with_gradients(self, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-        said, weight = targets.unique(), weight.detach()
-        words, products = self.words + len(said), self.products or hidden.dtype
+        said, places = targets.unique(return_inverse=True)
+        words = self.words + len(said)
         if 2 * words > len(weight) or not len(targets):
             return super()._with_gradients(hidden, weight, targets)
         words = min(-(-words // ROUND) * ROUND, len(weight) // 2)
-        ids, log_pi = choose(self._chances(hidden.detach(), weight, said), words)
-        logits = hidden.to(products) @ weight[ids[0]].to(products).T
-        normaliser = (logits.to(hidden.dtype) - log_pi[0]).logsumexp(1)
-        return (hidden * weight[targets]).sum(1) - normaliser
+        self._held = self._held or self._hold(hidden.detach(), weight.detach())
+        expected, rounded = self._held
+        others, log_pi = choose(expected.index_fill(0, said, 0.0)[None], words - len(said))
+        logits = hidden.to(rounded.dtype) @ rounded[torch.cat([said, others[0]])].T
+        weighted = logits.to(hidden.dtype) - F.pad(log_pi[0], (len(said), 0))
+        return -F.cross_entropy(weighted, places, reduction="none")
 
-    def _chances(self, hidden: Tensor, weight: Tensor, said: Tensor) -> Tensor:
-        """What some tokens expect, on average, and certainty for the words in `said`: (1,V)."""
-        if self._expected is None:
-            products = self.products or hidden.dtype
-            pilots = hidden[:: -(-len(hidden) // PILOTS)].to(products)
-            expected = (pilots @ weight.to(products).T).to(hidden.dtype).softmax(1).mean(0)
-            self._expected = expected.lerp(expected.new_tensor(1 / len(weight)), DEFENCE)
-        return self._expected.index_fill(0, said, 1.0)[None]
+    def _hold(self, hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """What some tokens expect on average (V,), and W in the type of products (V,H)."""
+        rounded = weight.to(self.products or hidden.dtype)
+        pilots = hidden[:: -(-len(hidden) // PILOTS)].to(rounded.dtype)
+        expected = (pilots @ rounded.T).to(hidden.dtype).softmax(1).mean(0)
+        return expected.lerp(expected.new_tensor(1 / len(weight)), DEFENCE), rounded

@@ -29,7 +29,7 @@ class Recurrence:
         rows, steps = state[0].shape[1], words.shape[1]
         if rows > len(words) and not torch.is_grad_enabled():
             return unrolled(lstm, words, state, constant)
-        inputs = words.repeat(rows // len(words), 1, 1)
+        inputs = words if rows == len(words) else words.repeat(rows // len(words), 1, 1)
         if constant is not None:
             inputs = torch.cat([inputs, constant[:, None].expand(-1, steps, -1)], dim=-1)
         on_cpu, learns = words.device.type == "cpu", torch.is_grad_enabled()
