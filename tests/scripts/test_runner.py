@@ -69,6 +69,18 @@ def test_a_first_stage_that_ended_by_itself_lets_the_second_go_further(runner, t
     assert stages.words(runner, 100) is None  # taken further once, it has ended by itself
 
 
+def test_a_first_stage_stays_short_where_the_second_was_taken_further_by_hand(runner, tmp_path) -> None:
+    stages = Stages(tmp_path / "0", limit=2)
+    config = json.loads((stages.folder / "config.json").read_text())
+    config["overrides"] = ["experiment=x", "train.max_epochs=50", "++pretraining.train.max_epochs=2"]
+    config["train"]["max_epochs"] = 50
+    (stages.folder / "config.json").write_text(json.dumps(config))
+    stages.end("pretraining", 2)
+    stages.end("", 50)
+    with pytest.raises(ConfigError, match="has a first stage of 2 epochs, 100 are asked for"):
+        stages.words(runner, 100)
+
+
 def test_a_device_that_a_resumed_run_does_not_take_is_said(runner, tmp_path, capsys) -> None:
     stages = Stages(tmp_path / "0", limit=2)
     stages.words(runner, 2, "cuda")

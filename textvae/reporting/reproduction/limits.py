@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from textvae.keys import key_of
+from textvae.keys import KEPT, key_of
 from textvae.reporting.reproduction.tables import LIMIT, Row, Table
 
 Facts = Mapping[str, Any]
@@ -29,9 +29,11 @@ def first_limits(config: Facts) -> dict[str, Any]:
 
 def shares_limit(config: Facts) -> bool:
     """Whether a run has a first stage for which the limit of epochs of the run itself was meant too."""
-    own = any(key_of(word) == FIRST_LIMIT for word in config.get("overrides", []))
+    said = [word for word in config.get("overrides", []) if key_of(word) == FIRST_LIMIT]
+    if any(word.startswith(KEPT) for word in said):  # the second stage alone was given another one since
+        return True
     same = first_limits(config)["max_epochs"] == config["train"]["max_epochs"]
-    return config.get("pretraining") is not None and same and not own
+    return config.get("pretraining") is not None and same and not said
 
 
 def cut_short(table: Table, row: Row, config: Facts, train: Facts, first: Facts | None) -> bool:
