@@ -186,6 +186,8 @@ class Trainer:
     def _export(self) -> None:
         """The weights to use: the best epoch's, or those at hand where an unfinished epoch has made them better."""
         if self.position or not self.folder.best.exists():
+            if self.means:
+                self._log_training()
             _, score = self._validate()
             if score < self.plateau.best:
                 return save_weights(self.model, self.folder.final)
