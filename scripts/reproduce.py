@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from runner import Job, Runner, arguments  # noqa: E402
+from recipe import recipe_epochs, was_bounded  # noqa: E402
 
 import textvae  # noqa: E402
 from textvae.errors import ConfigError, TextVAEError  # noqa: E402
@@ -114,7 +115,8 @@ class Book:
             print(f"note: {job.folder} ran with other settings than its row: {others}", file=sys.stderr)
         earlier = job.read(str(first)) if (job.folder / first).is_file() else None
         rates = {"valid_by_rate": least_by_rate(read_run(job.folder).rows)}
-        return record_of(self.table, job.row, job.read("summary.json"), config, earlier) | rates
+        own = recipe_epochs(self.table, job.row) if was_bounded(config) else None
+        return record_of(self.table, job.row, job.read("summary.json"), config, earlier, own) | rates
 
     def render(self) -> None:
         notes = self.notes.read_text(encoding="utf-8") if self.notes.exists() else ""
@@ -131,7 +133,9 @@ def told(job: Job, record: Record) -> str:
     if record["cut_short"]:
         stages = [record["first_stage_epochs"]] if "first_stage_epochs" in record else []
         epochs = " and ".join(str(count) for count in [*stages, record["epochs"]])
-        figures.append(f"cut short after {epochs} epochs{'' if stages else ' (--epochs N takes it further)'}")
+        figures.append(
+            f"cut short after {epochs} epochs{'' if stages else ' (without --epochs it goes further)'}"
+        )
     return f"{job.name}: {', '.join(figures)}"
 
 
@@ -157,7 +161,7 @@ def options_of(words: list[str] | None) -> argparse.Namespace:
         "--epochs",
         type=positive,
         metavar="N",
-        help="at most so many; the page says where a run was cut short",
+        help="at most so many; the page says where a run was cut short, and without it that run goes on",
     )
     add(
         "--jobs", type=positive, default=1, metavar="J", help="processes at a time, which share the cores (1)"

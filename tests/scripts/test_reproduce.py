@@ -169,6 +169,26 @@ def test_a_trial_does_not_replace_a_whole_run(resumed, script, tmp_path, capsys)
     assert other.records() == kept
 
 
+def test_a_trial_goes_on_to_the_whole_recipe_and_its_record_with_it(script, tmp_path, capsys) -> None:
+    place = Place(tmp_path)
+    recipe = ["experiment=grammar/collapse", *TINY, "train.max_epochs=3"]
+    place.define(epochs=None, samples=0, overrides=recipe)
+
+    def rebuilt(*words: str) -> tuple[int, bool, bool]:
+        """Epochs, and whether they are cut short, by the record and by the page."""
+        assert script.main(place.words("tiny", "--rows", "vae", *words)) == 0
+        (record,) = place.records()
+        return record["epochs"], record["cut_short"], "cut short" in place.page()
+
+    assert rebuilt("--epochs", "2") == (2, True, True)
+    assert "(without --epochs it goes further)" in capsys.readouterr().out
+    assert rebuilt() == (3, False, False)
+    whole = place.records()
+    assert "finished before" not in capsys.readouterr().out
+    assert rebuilt("--epochs", "1") == (3, False, False) and place.records() == whole
+    assert "finished before" in capsys.readouterr().out
+
+
 def test_a_run_of_other_settings_is_not_taken_for_the_row(resumed, script, tmp_path, capsys) -> None:
     place, other = resumed[0], Place(tmp_path)
     other.define(rows=[{**VAE, "overrides": ["latent.size=3"]}, BROKEN])

@@ -36,19 +36,23 @@ def shares_limit(config: Facts) -> bool:
     return config.get("pretraining") is not None and same and not said
 
 
-def cut_short(table: Table, row: Row, config: Facts, train: Facts, first: Facts | None) -> bool:
-    """Whether a limit that the row does not ask for ended the run, or its first stage (facts `first`)."""
-    if ended(config["train"], train) != "plateaus" and _below(table, row, config, train):
+def cut_short(
+    table: Table, row: Row, config: Facts, train: Facts, first: Facts | None, own: int | None = None
+) -> bool:
+    """Whether a limit that the row does not ask for ended the run, or its first stage (facts `first`).
+
+    own: the epochs of the row's recipe, where they are known and the table says none.
+    """
+    most = table.epochs_of(row) or own
+    if ended(config["train"], train) != "plateaus" and _below(table, row, config, train, most):
         return True
     if first is None or not shares_limit(config):
         return False
-    return ended(first_limits(config), first) != "plateaus" and _below(table, row, config, first)
+    return ended(first_limits(config), first) != "plateaus" and _below(table, row, config, first, most)
 
 
-def _below(table: Table, row: Row, config: Facts, train: Facts) -> bool:
-    published = table.epochs_of(row)
-    if published is not None:
-        return bool(train["epochs"] < published)
-    asked = {word for word in row.overrides if word.startswith("train.max_")}
+def _below(table: Table, row: Row, config: Facts, train: Facts, most: int | None) -> bool:
+    if most is not None:
+        return bool(train["epochs"] < most)
     given = {word for word in config.get("overrides", []) if word.startswith("train.max_")}
-    return bool(given - asked)
+    return bool(given - set(table.overrides_of(row)))
