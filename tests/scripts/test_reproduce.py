@@ -207,6 +207,38 @@ def test_what_does_not_exist_is_one_line(script, tmp_path, capsys, words, reason
     assert len(said.splitlines()) == 1 and reason in said
 
 
+@pytest.mark.parametrize("words", [("tiny",), ("tiny", "--collect")])
+@pytest.mark.parametrize("content", ["[", "{}", '[{"row": "vae"}]'])
+def test_damaged_figures_are_one_line_and_stay_as_they_are(script, tmp_path, capsys, words, content) -> None:
+    place = Place(tmp_path)
+    file = place.docs / "results" / "tiny.json"
+    file.write_text(content)
+    assert script.main(place.words(*words)) == 1
+    said = capsys.readouterr()
+    assert len(said.err.splitlines()) == 1 and f"{file} is damaged: " in said.err and said.out == ""
+    assert file.read_text() == content and not (place.docs / "tiny.md").exists()
+
+
+@pytest.mark.parametrize("text", ["rows: [", "word", "[1]", "", "a: ${", "title: x"])
+def test_a_table_that_cannot_be_read_is_one_line(script, tmp_path, capsys, text) -> None:
+    place = Place(tmp_path)
+    (place.docs / "results" / "tables" / "tiny.yaml").write_text(text)
+    assert script.main(place.words("tiny")) == 1
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1 and "tiny" in said
+
+
+def test_figures_that_are_damaged_meanwhile_are_a_failure_and_stay(resumed, script, tmp_path, capsys) -> None:
+    place, other = resumed[0], Place(tmp_path)
+    shutil.copytree(place.run("vae"), other.run("vae"))
+    job = script.jobs_of(script.Book("tiny", other.docs).table, script.options_of(other.words("tiny")))[0]
+    file, book = other.docs / "results" / "tiny.json", script.Book("tiny", other.docs)
+    runner = script.Runner(lambda job: None, book.keep, 1)
+    file.write_text("[")
+    runner.done(job)
+    assert f"{file} is damaged" in runner.failures[job.name] and file.read_text() == "["
+
+
 def test_help_lists_every_table_that_there_is(script, capsys) -> None:
     with pytest.raises(SystemExit):
         script.main(["--help"])
