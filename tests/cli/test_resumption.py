@@ -34,7 +34,18 @@ def test_a_changed_setting_and_its_override_take_the_place_of_those_before() -> 
     assert before == config("train.max_epochs=2", "seed=1") == amended(before, [])
 
 
-@pytest.mark.parametrize("override", ["latent.size=3", "train.max_epoch=3", "seed=2", "train=null"])
+def test_values_are_such_as_a_file_can_hold() -> None:
+    settings = config() | {"tracker": {"name": "wandb", "tags": []}}
+    changed = amended(settings, ["tracker.tags=[a,b]", "tracker.name={a: 1.5}"])
+    assert json.loads(json.dumps(changed))["tracker"] == {"name": {"a": 1.5}, "tags": ["a", "b"]}
+    for value in ("${nothing}", ".inf", ".nan"):
+        with pytest.raises(ConfigError, match=r"'eval\.iw_samples="):
+            amended(settings, [f"eval.iw_samples={value}"])
+
+
+@pytest.mark.parametrize(
+    "override", ["latent.size=3", "train.max_epoch=3", "seed=2", "train=null", "~train.max_steps"]
+)
 def test_what_a_run_is_made_of_cannot_change(override) -> None:
     with pytest.raises(ConfigError, match=f"'{override}' cannot change there"):
         amended(config(), [override])

@@ -1,5 +1,6 @@
 """The config of a run that goes on with other limits, measurements or trackers than it was begun with."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,14 +21,15 @@ def amended(config: dict[str, Any], overrides: Sequence[str], own_steps: bool = 
     ConfigError for an override of anything else, and for a value that cannot be read.
     """
     for override in overrides:
-        section, _, setting = key_of(override).partition(".")
+        word = override.lstrip("+")  # ~ would take a setting away, and is none that can change
+        key, _, text = word.partition("=")
+        section, _, setting = key.partition(".")
         if section not in RESUMABLE or setting not in (config.get(section) or {}):
             raise ConfigError(
                 f"a run goes on with its own config: {override!r} cannot change there; "
                 f"only known settings of {', '.join(f'{name}.*' for name in RESUMABLE)} can"
             )
-        value = _value(override)
-        words = [override.lstrip("+")]
+        value, words = _value(override, text), [word]
         if section == "train" and value != config[section][setting]:
             config, kept = _first_stage_kept(config, setting, own_steps)
             words += kept
@@ -36,11 +38,16 @@ def amended(config: dict[str, Any], overrides: Sequence[str], own_steps: bool = 
     return config
 
 
-def _value(override: str) -> Any:
+def _value(override: str, text: str) -> Any:
     try:
-        return OmegaConf.from_dotlist([f"value={override.partition('=')[2]}"]).value
+        read = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]), resolve=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{override!r}: {error}") from error
+        raise ConfigError(f"{override!r}: {' '.join(str(error).split())}") from error
+    assert isinstance(read, dict)
+    value = read["value"]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{override!r}: {value} is no number that a run's config can hold")
+    return value
 
 
 def _first_stage_kept(
