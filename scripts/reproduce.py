@@ -12,7 +12,6 @@ docs/ is the one that the table's file, docs/results/tables/TABLE.yaml, names.
 """
 
 import argparse
-import json
 import sys
 from dataclasses import replace
 from functools import partial
@@ -20,10 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
+from recipe import recipe_epochs, was_bounded  # noqa: E402
 from runner import Job, Runner, arguments  # noqa: E402
 
 import textvae  # noqa: E402
@@ -40,6 +42,7 @@ from textvae.reporting.reproduction.records import (  # noqa: E402
     record_of,
     same_run,
 )
+from textvae.reporting.reproduction.stored import stored_records  # noqa: E402
 from textvae.reporting.reproduction.tables import Table, settings_of, table_of  # noqa: E402
 from textvae.reporting.runs import read_run  # noqa: E402
 from textvae.training.files import write_json  # noqa: E402
@@ -53,8 +56,11 @@ def tables(docs: Path) -> list[str]:
 
 
 def content(file: Path) -> Any:
-    """Of a YAML file."""
-    return OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    """Of a YAML file. ConfigError where it is none."""
+    try:
+        return OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    except (YAMLError, OmegaConfBaseException, ValueError, OSError) as error:
+        raise ConfigError(f"{file} cannot be read: {' '.join(str(error).split())}") from error
 
 
 class Book:
@@ -67,6 +73,8 @@ class Book:
             known = ", ".join(tables(docs)) or "none"
             raise ConfigError(f"{name!r} is no table; {source.parent} has {known}")
         settings = content(source)
+        if not isinstance(settings, dict):
+            raise ConfigError(f"{source} holds no settings of a table")
         remedies = settings.pop("remedies", None)
         if remedies and not (ROOT / remedies).is_file():
             raise ConfigError(f"{source} names {remedies}, which does not exist in {ROOT}")
@@ -82,7 +90,7 @@ class Book:
         self.elsewhere = Book(self.table.elsewhere, docs) if self.table.elsewhere else None
 
     def records(self) -> list[Record]:
-        return json.loads(self.file.read_text(encoding="utf-8")) if self.file.exists() else []
+        return stored_records(self.file)
 
     def results(self) -> Results:
         return Results(self.table, self.records())
@@ -114,7 +122,8 @@ class Book:
             print(f"note: {job.folder} ran with other settings than its row: {others}", file=sys.stderr)
         earlier = job.read(str(first)) if (job.folder / first).is_file() else None
         rates = {"valid_by_rate": least_by_rate(read_run(job.folder).rows)}
-        return record_of(self.table, job.row, job.read("summary.json"), config, earlier) | rates
+        own = recipe_epochs(self.table, job.row) if was_bounded(config) else None
+        return record_of(self.table, job.row, job.read("summary.json"), config, earlier, own) | rates
 
     def render(self) -> None:
         notes = self.notes.read_text(encoding="utf-8") if self.notes.exists() else ""
@@ -131,7 +140,9 @@ def told(job: Job, record: Record) -> str:
     if record["cut_short"]:
         stages = [record["first_stage_epochs"]] if "first_stage_epochs" in record else []
         epochs = " and ".join(str(count) for count in [*stages, record["epochs"]])
-        figures.append(f"cut short after {epochs} epochs{'' if stages else ' (--epochs N takes it further)'}")
+        figures.append(
+            f"cut short after {epochs} epochs{'' if stages else ' (without --epochs it goes further)'}"
+        )
     return f"{job.name}: {', '.join(figures)}"
 
 
@@ -157,7 +168,7 @@ def options_of(words: list[str] | None) -> argparse.Namespace:
         "--epochs",
         type=positive,
         metavar="N",
-        help="at most so many; the page says where a run was cut short",
+        help="at most so many; the page says where a run was cut short, and without it that run goes on",
     )
     add(
         "--jobs", type=positive, default=1, metavar="J", help="processes at a time, which share the cores (1)"
@@ -196,7 +207,7 @@ def main(words: list[str] | None = None) -> int:
         jobs = jobs_of(book.table, options)
         with awaited(book.source):
             book.render()
-    except TextVAEError as error:
+    except (TextVAEError, OSError) as error:
         print(f"scripts/reproduce: {error}", file=sys.stderr)
         return 1
     plan = partial(arguments, book.table, epochs=options.epochs, device=options.device)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from recipe import bound_of, recipe_epochs, was_bounded
+
 from textvae.errors import ConfigError, TextVAEError
 from textvae.keys import key_of
 from textvae.reporting.reproduction.limits import ended, first_limits, shares_limit
@@ -47,7 +49,15 @@ class Job(NamedTuple):
         return (self.folder / "summary.json").is_file()
 
     def read(self, file: str) -> dict[str, Any]:
-        return json.loads((self.folder / file).read_text(encoding="utf-8"))
+        """The mapping in a file of the run. ConfigError, naming it, where it holds none."""
+        path = self.folder / file
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ConfigError(f"{path} is damaged: {error}") from error
+        if not isinstance(found, dict):
+            raise ConfigError(f"{path} is damaged: it holds no mapping")
+        return found
 
     def last_line(self) -> str:
         text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
@@ -57,15 +67,17 @@ class Job(NamedTuple):
 
 def arguments(table: Table, job: Job, epochs: int | None, device: str | None) -> list[str] | None:
     """What to tell textvae train; None where the run is finished. ConfigError where other settings ran there."""
-    wanted = table.overrides_of(job.row, epochs)
-    limit = [word for word in wanted if key_of(word) == LIMIT]
-    asked = max((int(word.partition("=")[2]) for word in limit), default=0)
+    wanted = table.overrides_of(job.row, bound_of(table, job.row, epochs))
     if (job.folder / "config.json").is_file():
         config = job.read("config.json")
         if settings_of(config.get("overrides", [])) != settings_of(wanted):
             raise ConfigError(
                 f"{job.folder} holds a run of other settings: move it away, or name another --folder"
             )
+        limit = [word for word in wanted if key_of(word) == LIMIT]
+        if not limit and was_bounded(config):
+            limit = [f"{LIMIT}={recipe_epochs(table, job.row)}"]
+        asked = max((int(word.partition("=")[2]) for word in limit), default=0)
         if job.finished and not _goes_further(job, config, asked):
             return None
         if any(job.folder.rglob("*.safetensors")):
@@ -148,7 +160,7 @@ class Runner:
         try:
             self._done(job)
         except MENDABLE as error:
-            self.failures[job.name] = f"its figures cannot be kept: {type(error).__name__}: {error}"
+            self.failures[job.name] = f"its figures cannot be kept: {_reason(job, error)}"
 
     def _stop(self, number: int, frame: object) -> None:
         self.stopping = True
@@ -164,7 +176,7 @@ class Runner:
             with lock:
                 self._start_alone(job, self.plan(job), lock.fileno())
         except MENDABLE as error:
-            self.failures[job.name] = str(error)
+            self.failures[job.name] = _reason(job, error)
 
     def _start_alone(self, job: Job, words: Sequence[str] | None, lock: int) -> None:
         if words is None:
@@ -197,6 +209,11 @@ class Runner:
         elif not (self.stopping and status in (130, -signal.SIGINT)):
             self.failures[job.name] = f"{job.last_line()} (exit status {status}, log: {job.log})"
             print(f"{job.name}: FAILED", flush=True)
+
+
+def _reason(job: Job, error: BaseException) -> str:
+    """An error of the program says what it is about itself; of another the folder has to."""
+    return str(error) if isinstance(error, TextVAEError) else f"{job.folder}: {type(error).__name__}: {error}"
 
 
 def cores() -> int:

@@ -4,11 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 import textvae
-from textvae.cli.compose import folder_name
+from textvae.cli import compose
 from textvae.cli.locations import config_directory
 from textvae.training.files import load_state
 from textvae.training.measurement import Console
@@ -28,9 +26,7 @@ QUIET = Console(lambda line: None, lambda what, done, of: None)
 
 
 def composed(*overrides: str) -> dict:
-    OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return OmegaConf.to_container(compose("train", list(overrides)), resolve=True, throw_on_missing=True)
+    return compose.composed("train", overrides)
 
 
 def shrunk(config: dict) -> dict:

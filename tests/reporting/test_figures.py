@@ -92,6 +92,21 @@ def test_curves_say_what_has_not_ended_and_a_first_stage_has_its_own(tmp_path):
     drawn(pictures(read_runs([tmp_path]))["training"])
 
 
+def beta_panel(folder, logged) -> np.ndarray:
+    """The pixels of the middle panel within its frame."""
+    run = write_run(folder, config(), None, [{"step": 9, "valid/kl": 1.0}, *logged])
+    pixels = drawn(pictures(read_runs([run]))["training"])
+    height, width = pixels.shape[:2]
+    return pixels[height // 12 : -height // 3, 2 * width // 5 : 3 * width // 5]
+
+
+def test_a_single_beta_is_seen_and_that_there_is_none_is_said(tmp_path):
+    one = beta_panel(tmp_path / "one", [{"step": 9, "train/beta": 0.5}])
+    none = beta_panel(tmp_path / "none", [])
+    assert (np.ptp(one, axis=2) > 60).any() and not (np.ptp(none, axis=2) > 60).any()
+    assert (none.max(axis=2) < 60).any() and not (one.max(axis=2) < 60).any()
+
+
 def test_no_rate_below_0_is_offered_but_what_an_estimate_has():
     assert _rates([0.0, 5.0])[0] == pytest.approx(-0.108)
     assert _rates([-0.5, 100.0])[0] < -0.5 and _rates([0.0])[1] == 2.0

@@ -65,6 +65,14 @@ def test_seeds_are_one_row_with_mean_and_largest_less_smallest():
     assert cell(table, "verdict") == "2 HEALTHY, 1 PARTIAL COLLAPSE"
 
 
+def test_runs_of_one_seed_are_counted_where_they_make_a_mean():
+    table = rows([record(kl=1.0), record(kl=3.0), record("other")])
+    assert [cell(table, "seeds: mean (max - min)", row) for row in (1, 2)] == ["0,0", "0"]
+    assert cell(table, "KL") == "2.00 (2.00)"
+    assert any("several runs" in line for line in notes([record(), record()]))
+    assert "seeds: mean (max - min)" not in rows([record(), record("other")])[0]
+
+
 def test_a_perplexity_names_its_bound():
     without = record("quick", nll_iw=None, ppl_iw=None, iw_samples=None, ppl_elbo=95.0)
     table = rows([record(ppl_elbo=93.0), without])

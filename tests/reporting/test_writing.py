@@ -67,6 +67,20 @@ def test_the_page_needs_no_other_file(runs, tmp_path):
     assert "it was &lt;unk&gt; after epoch 3" in page
 
 
+def test_what_another_report_left_goes_and_nothing_else(runs, tmp_path):
+    out = tmp_path / "out"
+    assert out / "kl_per_dimension.png" in write_report(runs[:1], out)
+    kept = {"kl_per_dimension.pdf": "mine", "notes.md": "mine", "training.png.txt": "mine"}
+    for name, content in kept.items():
+        (out / name).write_text(content)
+    written = write_report(runs, out)
+    assert {path.name for path in out.iterdir()} == {path.name for path in written} | kept.keys()
+    unfinished = write_report(read_runs([write_run(tmp_path / "empty", config(), None, [])]), out)
+    assert {path.name for path in unfinished} == {"table.json", "report.html"}
+    assert {path.name for path in out.iterdir()} == {path.name for path in unfinished} | kept.keys()
+    assert all((out / name).read_text() == content for name, content in kept.items())
+
+
 def test_a_folder_that_cannot_be_is_an_error_of_one_line(runs, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="output="):

@@ -169,6 +169,26 @@ def test_a_trial_does_not_replace_a_whole_run(resumed, script, tmp_path, capsys)
     assert other.records() == kept
 
 
+def test_a_trial_goes_on_to_the_whole_recipe_and_its_record_with_it(script, tmp_path, capsys) -> None:
+    place = Place(tmp_path)
+    recipe = ["experiment=grammar/collapse", *TINY, "train.max_epochs=3"]
+    place.define(epochs=None, samples=0, overrides=recipe)
+
+    def rebuilt(*words: str) -> tuple[int, bool, bool]:
+        """Epochs, and whether they are cut short, by the record and by the page."""
+        assert script.main(place.words("tiny", "--rows", "vae", *words)) == 0
+        (record,) = place.records()
+        return record["epochs"], record["cut_short"], "cut short" in place.page()
+
+    assert rebuilt("--epochs", "2") == (2, True, True)
+    assert "(without --epochs it goes further)" in capsys.readouterr().out
+    assert rebuilt() == (3, False, False)
+    whole = place.records()
+    assert "finished before" not in capsys.readouterr().out
+    assert rebuilt("--epochs", "1") == (3, False, False) and place.records() == whole
+    assert "finished before" in capsys.readouterr().out
+
+
 def test_a_run_of_other_settings_is_not_taken_for_the_row(resumed, script, tmp_path, capsys) -> None:
     place, other = resumed[0], Place(tmp_path)
     other.define(rows=[{**VAE, "overrides": ["latent.size=3"]}, BROKEN])
@@ -185,6 +205,38 @@ def test_what_does_not_exist_is_one_line(script, tmp_path, capsys, words, reason
     assert script.main(Place(tmp_path).words(*words)) == 1
     said = capsys.readouterr().err
     assert len(said.splitlines()) == 1 and reason in said
+
+
+@pytest.mark.parametrize("words", [("tiny",), ("tiny", "--collect")])
+@pytest.mark.parametrize("content", ["[", "{}", '[{"row": "vae"}]'])
+def test_damaged_figures_are_one_line_and_stay_as_they_are(script, tmp_path, capsys, words, content) -> None:
+    place = Place(tmp_path)
+    file = place.docs / "results" / "tiny.json"
+    file.write_text(content)
+    assert script.main(place.words(*words)) == 1
+    said = capsys.readouterr()
+    assert len(said.err.splitlines()) == 1 and f"{file} is damaged: " in said.err and said.out == ""
+    assert file.read_text() == content and not (place.docs / "tiny.md").exists()
+
+
+@pytest.mark.parametrize("text", ["rows: [", "word", "[1]", "", "a: ${", "title: x"])
+def test_a_table_that_cannot_be_read_is_one_line(script, tmp_path, capsys, text) -> None:
+    place = Place(tmp_path)
+    (place.docs / "results" / "tables" / "tiny.yaml").write_text(text)
+    assert script.main(place.words("tiny")) == 1
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1 and "tiny" in said
+
+
+def test_figures_that_are_damaged_meanwhile_are_a_failure_and_stay(resumed, script, tmp_path, capsys) -> None:
+    place, other = resumed[0], Place(tmp_path)
+    shutil.copytree(place.run("vae"), other.run("vae"))
+    job = script.jobs_of(script.Book("tiny", other.docs).table, script.options_of(other.words("tiny")))[0]
+    file, book = other.docs / "results" / "tiny.json", script.Book("tiny", other.docs)
+    runner = script.Runner(lambda job: None, book.keep, 1)
+    file.write_text("[")
+    runner.done(job)
+    assert f"{file} is damaged" in runner.failures[job.name] and file.read_text() == "["
 
 
 def test_help_lists_every_table_that_there_is(script, capsys) -> None:

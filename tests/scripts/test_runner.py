@@ -15,7 +15,7 @@ from tests.scripts.loading import script_module
 from textvae.errors import ConfigError
 from textvae.reporting.reproduction.tables import Row
 
-ROW = Row("a", ("experiment=x",))
+ROW, PLAIN = Row("a", ("experiment=x",)), Row("plain", ("experiment=grammar/collapse",))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ class Stages:
 
     def words(self, runner: ModuleType, epochs: int, device: str | None = None) -> list[str] | None:
         job = runner.Job(ROW, 0, self.folder)
-        return runner.arguments(table(), job, epochs, device)
+        return runner.arguments(table(epochs=100), job, epochs, device)
 
 
 def test_a_first_stage_that_was_cut_short_is_not_taken_for_a_whole_one(runner, tmp_path) -> None:
@@ -69,6 +69,60 @@ def test_a_first_stage_that_ended_by_itself_lets_the_second_go_further(runner, t
     assert stages.words(runner, 100) is None  # taken further once, it has ended by itself
 
 
+def test_a_first_stage_stays_short_where_the_second_was_taken_further_by_hand(runner, tmp_path) -> None:
+    stages = Stages(tmp_path / "0", limit=2)
+    config = json.loads((stages.folder / "config.json").read_text())
+    config["overrides"] = ["experiment=x", "train.max_epochs=50", "++pretraining.train.max_epochs=2"]
+    config["train"]["max_epochs"] = 50
+    (stages.folder / "config.json").write_text(json.dumps(config))
+    stages.end("pretraining", 2)
+    stages.end("", 50)
+    with pytest.raises(ConfigError, match="has a first stage of 2 epochs, 100 are asked for"):
+        stages.words(runner, 100)
+
+
+def trial(folder: Path, *overrides: str) -> None:
+    """The folder of a run of grammar/collapse, whose experiment has twelve epochs, with overrides of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "last.safetensors").touch()
+    limits = {"max_epochs": 2, "max_steps": None}
+    config = {"overrides": [*PLAIN.overrides, *overrides], "train": limits, "compute": {"device": "auto"}}
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def test_a_trial_goes_on_to_the_end_of_its_recipe_where_nothing_bounds_it(runner, tmp_path) -> None:
+    job, further = runner.Job(PLAIN, 0, tmp_path / "0"), [f"resume={tmp_path / '0'}", "train.max_epochs=12"]
+    trial(job.folder, "train.max_epochs=2")
+    assert runner.arguments(table(), job, None, None) == further
+    for epochs, words in ((2, further), (12, None)):
+        train = {"epochs": epochs, "steps": 9, "ended": "epochs"}
+        (job.folder / "summary.json").write_text(json.dumps({"train": train}))
+        assert runner.arguments(table(), job, None, None) == words
+        assert runner.arguments(table(), job, 2, None) is None
+    trial(job.folder)
+    (job.folder / "summary.json").unlink()
+    assert runner.arguments(table(), job, None, None) == further[:1]
+
+
+def test_a_bound_beyond_the_recipe_is_none(runner, tmp_path) -> None:
+    job = runner.Job(PLAIN, 0, tmp_path / "0")
+    limits = {
+        (epochs, published): [
+            word
+            for word in runner.arguments(table(epochs=published), job, epochs, None)
+            if word.startswith("train.")
+        ]
+        for published in (None, 5)
+        for epochs in (2, 40, None)
+    }
+    assert [limits[epochs, None] for epochs in (2, 40, None)] == [["train.max_epochs=2"], [], []]
+    assert [limits[epochs, 5] for epochs in (2, 40, None)] == [
+        ["train.max_epochs=2"],
+        ["train.max_epochs=5"],
+        ["train.max_epochs=5"],
+    ]
+
+
 def test_a_device_that_a_resumed_run_does_not_take_is_said(runner, tmp_path, capsys) -> None:
     stages = Stages(tmp_path / "0", limit=2)
     stages.words(runner, 2, "cuda")
@@ -86,6 +140,26 @@ def test_what_another_process_trains_is_skipped(runner, tmp_path, capsys) -> Non
     assert planned == [] and runs.failures == {}
     runs.run([job])
     assert planned == [job]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("{", "config.json is damaged: Expecting"), ("[]", "config.json is damaged: it holds no mapping")],
+)
+def test_a_damaged_run_is_a_failure_that_names_its_file(runner, tmp_path, text, reason) -> None:
+    job = runner.Job(PLAIN, 0, tmp_path / "0")
+    trial(job.folder)
+    (job.folder / "config.json").write_text(text)
+    runs = runner.Runner(lambda job: runner.arguments(table(), job, None, None), lambda job: None, at_once=1)
+    runs.run([job])
+    assert f"{job.folder}/{reason}" in runs.failures[job.name]
+
+
+def test_a_run_that_lacks_a_setting_is_a_failure_that_names_its_folder(runner, tmp_path) -> None:
+    job = runner.Job(PLAIN, 0, tmp_path / "0")
+    runs = runner.Runner(lambda job: {}["train"], lambda job: None, at_once=1)
+    runs.run([job])
+    assert runs.failures[job.name] == f"{job.folder}: KeyError: 'train'"
 
 
 def test_a_process_keeps_its_lock_where_its_parent_has_gone(runner, tmp_path) -> None:

@@ -53,6 +53,16 @@ def run(verb: str, overrides: Sequence[str], task: Task) -> None:
         raise (faults or failures)[0]
 
 
+def composed(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """The config that conf/VERB.yaml and the overrides give, without running anything. ConfigError for what Hydra refuses."""
+    try:
+        check(verb, overrides)
+        with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
+            return plain(hydra.compose(verb, with_text(overrides)), verb)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_misspelt(error, verb) or _one_line(error)) from error
+
+
 def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) -> None:
     """Lets Hydra call job with each config it composes. ConfigError for what Hydra refuses before the first one."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of being printed with a traceback

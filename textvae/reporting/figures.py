@@ -58,15 +58,19 @@ def training_curves(lines: Sequence[tuple[str, Run]], styled: Mapping[str, Style
     looks = {name: styled[name].line() for name, _ in lines}
     figure, panels = panels_with_legend(3, list(looks))
     for axes, (metric, label) in zip(panels, CURVES, strict=True):
-        for name, run in lines:
-            axes.plot(*run.curve(metric), **styled[name].line(marked=metric != "train/beta"))
+        drawn = [(styled[name], run.curve(metric)) for name, run in lines]
+        for style, (steps, values) in drawn:
+            axes.plot(steps, values, **style.line(marked=metric != "train/beta" or len(steps) == 1))
+        if not any(steps for _, (steps, _) in drawn):
+            axes.text(0.5, 0.5, "not logged", transform=axes.transAxes, ha="center")
         axes.set_xlabel("training step")
         axes.set_ylabel(label)
         axes.grid(alpha=0.3)
         bottom, top = axes.get_ylim()
         axes.set_ylim(min(bottom, -0.03 * top), 1.03 * top)
     compress(panels[0], [value for _, run in lines for value in run.curve("valid/kl")[1]])
-    panels[2].yaxis.set_major_locator(MaxNLocator(integer=True))
+    for axis in (*(axes.xaxis for axes in panels), panels[2].yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     add_legend(figure, looks)
     figure.suptitle("KL and active units on validation after each epoch, and beta")
     return png(figure)

@@ -56,8 +56,10 @@ def _wall(one: Setting) -> str:
     return "-" if mean is None else duration(mean)
 
 
-def _several_seeds(grouped: Sequence[Setting]) -> bool:
-    return len({seed for one in grouped for seed in one.seeds}) > 1
+def _several_runs(grouped: Sequence[Setting]) -> bool:
+    """Of a setting, which may have run twice with one seed, or with other seeds than another."""
+    alike = len({tuple(one.seeds) for one in grouped}) == 1
+    return not alike or any(len(one.records) > 1 for one in grouped)
 
 
 def _some_lack_iw(grouped: Sequence[Setting]) -> bool:
@@ -75,7 +77,7 @@ def _some_are_given(grouped: Sequence[Setting]) -> bool:
 COLUMNS = (
     Column("setting", lambda one: one.name),
     Column("likelihoods given", _fact("given"), _some_are_given),
-    Column("seeds: mean (max - min)", lambda one: ",".join(str(seed) for seed in one.seeds), _several_seeds),
+    Column("seeds: mean (max - min)", lambda one: ",".join(str(seed) for seed in one.seeds), _several_runs),
     Column("NLL (IW)", _figure("nll_iw")),
     Column("PPL (IW)", _figure("ppl_iw")),
     Column("IW samples", _fact("iw_samples"), _samples_differ),
@@ -121,7 +123,7 @@ def notes(records: Sequence[Record]) -> list[str]:
             "Likelihoods given something of a sentence bound no p(x), and compare with others given the same."
         )
     if any(len(one.records) > 1 for one in grouped):
-        lines.append("Of several seeds: the mean, and in brackets the largest less the smallest.")
+        lines.append("Of several runs: the mean, and in brackets the largest less the smallest.")
     return lines
 
 

@@ -8,21 +8,34 @@ from typing import Any
 from textvae.errors import ConfigError
 from textvae.reporting.comparison import Record, flat, results, settings
 from textvae.reporting.figures import pictures
-from textvae.reporting.page import page
+from textvae.reporting.page import TITLES, page
 from textvae.reporting.runs import Run
 from textvae.reporting.table import comma_separated, markdown, notes, rows
 
+NAMES = frozenset({"table.md", "table.csv", "table.json", "report.html", *(f"{name}.png" for name in TITLES)})
+
 
 def write_report(runs: Sequence[Run], folder: Path) -> list[Path]:
-    """Writes all that the runs give cause for and returns the paths. ConfigError where the folder cannot be written."""
+    """Writes all that the runs give cause for and returns the paths. ConfigError where the folder cannot be written.
+
+    What an earlier report has left there goes, where this one has no such file; nothing else does.
+    """
+    files = _contents(runs)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files = _contents(runs)
+        for name in NAMES - files.keys():
+            (folder / name).unlink(missing_ok=True)
         for name, content in files.items():
-            (folder / name).write_bytes(content)
+            _replace(folder / name, content)
     except OSError as error:
         raise ConfigError(f"output={folder}: cannot be written: {error}") from error
     return [folder / name for name in sorted(files)]
+
+
+def _replace(path: Path, content: bytes) -> None:
+    beside = path.with_name(path.name + ".tmp")
+    beside.write_bytes(content)
+    beside.replace(path)
 
 
 def _contents(runs: Sequence[Run]) -> dict[str, bytes]:

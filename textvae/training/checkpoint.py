@@ -46,10 +46,14 @@ class RunFolder:
             write_json(self.corpus, {"fingerprint": corpus})
         write_json(self.config, config)
 
-    def reopen(self) -> None:
-        """Takes back what marks a run as finished, since training goes on."""
+    def reopen(self, config: dict[str, Any]) -> None:
+        """Takes back what marks a run as finished, since training goes on, by this config from now on.
+
+        config.json comes last: no summary of the run as it was stands beside other settings, wherever this is killed.
+        """
         self.final.unlink(missing_ok=True)
         self.summary.unlink(missing_ok=True)
+        write_json(self.config, config)
 
     def is_of(self, corpus: str) -> bool:
         """Whether the run was begun on the text of this fingerprint; so is one that says nothing of it."""

@@ -13,6 +13,10 @@ class Means:
         self._sums: dict[str, Tensor | float] = {}
         self._weight = 0
 
+    def __bool__(self) -> bool:
+        """Whether anything was added since the last `take`."""
+        return self._weight > 0
+
     def add(self, values: Mapping[str, Tensor | float], weight: int) -> None:
         for name, value in values.items():
             self._sums[name] = self._sums.get(name, 0.0) + value * weight

@@ -40,7 +40,7 @@ def resume_run(
 ) -> dict[str, Any]:
     """Goes on with the run in `run_dir` exactly where its last saved state was, or with its beginning where none was.
 
-    CheckpointError where another process trains in it.
+    config.json is then `config`. CheckpointError where another process trains in it, ConfigError for limits that it has passed.
     """
     folder = RunFolder(run_dir)
     with only_writer(folder.path):
@@ -106,7 +106,7 @@ def _run(
                     f"{folder.path} was begun on another text than config.data gives now: bring that back, or begin a new run"
                 )
             work.trainer.restore()
-            folder.reopen()
+            folder.reopen(config)
         else:
             initial.apply(work.vae)
             folder.create(config, work.vae.tokenizer, work.vae.labels, work.corpus)

@@ -186,6 +186,8 @@ class Trainer:
     def _export(self) -> None:
         """The weights to use: the best epoch's, or those at hand where an unfinished epoch has made them better."""
         if self.position or not self.folder.best.exists():
+            if self.means:
+                self._log_training()
             _, score = self._validate()
             if score < self.plateau.best:
                 return save_weights(self.model, self.folder.final)
@@ -199,9 +201,10 @@ class Trainer:
         save_state(self.folder.last, self.state_dict())
 
     def restore(self) -> None:
-        """CheckpointError where the saved state is that of another config."""
+        """CheckpointError where the saved state is that of another config, ConfigError where its limits lie behind it."""
         state = load_state(self.folder.last)
         try:
+            self.limits.check_ahead(state["epoch"] + (state["position"] > 0), state["step"])
             self.load_state_dict(state)
         except (KeyError, RuntimeError, ValueError) as error:
             first = "".join(str(error).splitlines()[:2])  # the other tensors' lines would follow

@@ -39,6 +39,7 @@ def test_a_run_says_what_ended_it_and_of_an_older_one_its_limits_tell() -> None:
         (config(2), took(2), True),
         (config(100, 5), took(5), False),  # a recipe with a short first stage
         (config(5, 5, "pretraining.train.max_epochs=5"), took(5), False),
+        (config(100, 2, "train.max_epochs=100", "++pretraining.train.max_epochs=2"), took(2), True),
     ],
 )
 def test_a_first_stage_that_the_runs_limit_cut_makes_the_run_cut_short(config, first, cut) -> None:

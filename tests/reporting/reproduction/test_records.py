@@ -70,6 +70,20 @@ def test_without_published_epochs_a_limit_that_the_row_does_not_ask_for_cuts_sho
     assert not record_of(table(), Row("a", ("train.max_epochs=2",)), summary(2), limited)["cut_short"]
 
 
+def test_where_the_recipe_is_known_its_epochs_tell_what_is_short() -> None:
+    for epochs, cut in ((2, True), (12, False)):
+        made = record_of(
+            table(), ROW, summary(epochs), config(f"train.max_epochs={epochs}", max_epochs=epochs), own=12
+        )
+        assert made["cut_short"] is cut and made["published_epochs"] is None
+
+
+def test_limits_that_all_rows_of_a_table_have_cut_nothing_short() -> None:
+    shared = table(overrides=("train.max_steps=100",))
+    stopped = config("train.max_steps=100", max_epochs=100, max_steps=100)
+    assert not record_of(shared, ROW, summary(1), stopped)["cut_short"]
+
+
 def test_the_first_stage_is_part_of_the_time() -> None:
     made = record_of(table(), ROW, summary(), config(), summary(epochs=6))
     assert (made["wall_s"], made["first_stage_epochs"], made["epochs"]) == (120.0, 6, 12)

@@ -36,6 +36,7 @@ def test_settings_are_what_remains_without_places_seed_and_limits() -> None:
         "tracker=none",
         "compute.device=cuda",
         "train.max_epochs=4",
+        "++pretraining.train.max_epochs=2",
     ]
     assert settings_of(said) == {"experiment=x"}
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from textvae.keys import key_of
+from textvae.keys import KEPT, key_of
 from textvae.reporting.reproduction.tables import LIMIT, Row, Table
 
 Facts = Mapping[str, Any]
@@ -29,24 +29,30 @@ def first_limits(config: Facts) -> dict[str, Any]:
 
 def shares_limit(config: Facts) -> bool:
     """Whether a run has a first stage for which the limit of epochs of the run itself was meant too."""
-    own = any(key_of(word) == FIRST_LIMIT for word in config.get("overrides", []))
+    said = [word for word in config.get("overrides", []) if key_of(word) == FIRST_LIMIT]
+    if any(word.startswith(KEPT) for word in said):  # the second stage alone was given another one since
+        return True
     same = first_limits(config)["max_epochs"] == config["train"]["max_epochs"]
-    return config.get("pretraining") is not None and same and not own
+    return config.get("pretraining") is not None and same and not said
 
 
-def cut_short(table: Table, row: Row, config: Facts, train: Facts, first: Facts | None) -> bool:
-    """Whether a limit that the row does not ask for ended the run, or its first stage (facts `first`)."""
-    if ended(config["train"], train) != "plateaus" and _below(table, row, config, train):
+def cut_short(
+    table: Table, row: Row, config: Facts, train: Facts, first: Facts | None, own: int | None = None
+) -> bool:
+    """Whether a limit that the row does not ask for ended the run, or its first stage (facts `first`).
+
+    own: the epochs of the row's recipe, where they are known and the table says none.
+    """
+    most = table.epochs_of(row) or own
+    if ended(config["train"], train) != "plateaus" and _below(table, row, config, train, most):
         return True
     if first is None or not shares_limit(config):
         return False
-    return ended(first_limits(config), first) != "plateaus" and _below(table, row, config, first)
+    return ended(first_limits(config), first) != "plateaus" and _below(table, row, config, first, most)
 
 
-def _below(table: Table, row: Row, config: Facts, train: Facts) -> bool:
-    published = table.epochs_of(row)
-    if published is not None:
-        return bool(train["epochs"] < published)
-    asked = {word for word in row.overrides if word.startswith("train.max_")}
+def _below(table: Table, row: Row, config: Facts, train: Facts, most: int | None) -> bool:
+    if most is not None:
+        return bool(train["epochs"] < most)
     given = {word for word in config.get("overrides", []) if word.startswith("train.max_")}
-    return bool(given - asked)
+    return bool(given - set(table.overrides_of(row)))

@@ -19,10 +19,12 @@ def record_of(
     summary: Mapping[str, Any],
     config: Mapping[str, Any],
     first: Mapping[str, Any] | None = None,
+    own: int | None = None,
 ) -> Record:
     """The record of a finished run from its summary.json and config.json; figures are the test split's.
 
-    first: the summary of its first stage, where it has one, whose time is then counted too.
+    first: the summary of its first stage, where it has one, whose time is then counted too. own: the epochs of the row's
+    recipe, where they are known and the table says none.
     """
     train, made, corpus = summary["train"], summary.get("environment", {}), summary.get("corpus", {})
     limit = max(config["train"]["max_epochs"], train["epochs"])
@@ -37,7 +39,7 @@ def record_of(
         "max_epochs": limit,
         "published_epochs": published,
         "ended": ended(config["train"], train),
-        "cut_short": cut_short(table, row, config, train, first["train"] if first else None),
+        "cut_short": cut_short(table, row, config, train, first["train"] if first else None, own),
         "wall_s": train["wall_s"] + (first["train"]["wall_s"] if first else 0.0),
         **({"first_stage_epochs": first["train"]["epochs"]} if first else {}),
         "command": command(config.get("overrides", []), summary["seed"], train["epochs"]),

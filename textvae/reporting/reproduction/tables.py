@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from textvae.errors import ConfigError
-from textvae.keys import HOW, WHERE, key_of, within
+from textvae.keys import HOW, KEPT, WHERE, key_of, within
 
 LIMIT = "train.max_epochs"
 
@@ -97,7 +97,8 @@ def table_of(settings: Mapping[str, Any], remedies: Remedies | None = None) -> T
 
 def settings_of(overrides: Iterable[str]) -> set[str]:
     """The overrides that make a setting: without the limits of epochs."""
-    return {word for word in made_from(overrides) if key_of(word) != LIMIT}
+    words = made_from(overrides)
+    return {word for word in words if key_of(word) != LIMIT and not word.startswith(f"{KEPT}{LIMIT}=")}
 
 
 def made_from(overrides: Iterable[str]) -> list[str]:

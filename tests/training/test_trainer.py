@@ -1,0 +1,39 @@
+"""What a run logs of its training: every step counts in some row, wherever a limit ends it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.test_experiments import QUIET, composed, shrunk
+from textvae.training.run import resume_run, start_run
+
+
+def logged(folder: Path, name: str = "train/beta") -> dict[int, float]:
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return {row["step"]: row[name] for row in rows if name in row}
+
+
+def config(max_steps: int, log_every: int) -> dict:
+    made = shrunk(composed("schedule=linear", "schedule.start=0"))
+    made["train"].update(max_steps=max_steps, log_every=log_every)
+    made["data"].update(batch_size=5)  # 12 steps an epoch
+    return made
+
+
+@pytest.mark.parametrize(
+    ("max_steps", "log_every", "steps"), [(3, 100, [3]), (3, 2, [2, 3]), (4, 2, [2, 4]), (0, 2, [])]
+)
+def test_the_steps_since_the_last_row_are_logged_where_a_limit_ends_an_epoch(
+    tmp_path, max_steps, log_every, steps
+) -> None:
+    start_run(config(max_steps, log_every), tmp_path / "run", QUIET)
+    assert list(logged(tmp_path / "run")) == steps == list(logged(tmp_path / "run", "train/rec"))
+
+
+def test_a_run_that_goes_on_logs_as_if_it_had_not_ended(tmp_path) -> None:
+    folder, whole = tmp_path / "run", tmp_path / "whole"
+    start_run(config(3, 4), folder, QUIET)
+    resume_run(config(6, 4), folder, QUIET)
+    start_run(config(6, 4), whole, QUIET)
+    assert logged(folder) == logged(whole) and list(logged(whole)) == [4, 6]

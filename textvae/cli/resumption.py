@@ -1,0 +1,75 @@
+"""The config of a run that goes on with other limits, measurements or trackers than it was begun with."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from textvae.errors import ConfigError
+from textvae.keys import HOW, KEPT, key_of, within
+from textvae.training.pretraining import pretraining_of
+
+RESUMABLE = ("train", "eval", "tracker")
+
+
+def amended(config: dict[str, Any], overrides: Sequence[str], own_steps: bool = False) -> dict[str, Any]:
+    """A run's own config with the overrides that a resumed run may change: train.*, eval.* and tracker.*.
+
+    `own_steps`: whether it has steps of its own, so that a first stage is over and keeps the limits that it had.
+    ConfigError for an override of anything else, and for a value that cannot be read.
+    """
+    for override in overrides:
+        word = override.lstrip("+")  # ~ would take a setting away, and is none that can change
+        key, _, text = word.partition("=")
+        section, _, setting = key.partition(".")
+        if section not in RESUMABLE or setting not in (config.get(section) or {}):
+            raise ConfigError(
+                f"a run goes on with its own config: {override!r} cannot change there; "
+                f"only known settings of {', '.join(f'{name}.*' for name in RESUMABLE)} can"
+            )
+        value, words = _value(override, text), [word]
+        if section == "train" and value != config[section][setting]:
+            config, kept = _first_stage_kept(config, setting, own_steps)
+            words += kept
+        config = {**config, section: {**config[section], setting: value}}
+        config["overrides"] = _replaced(config.get("overrides", []), words)
+    return config
+
+
+def _value(override: str, text: str) -> Any:
+    try:
+        read = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]), resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{override!r}: {' '.join(str(error).split())}") from error
+    assert isinstance(read, dict)
+    value = read["value"]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{override!r}: {value} is no number that a run's config can hold")
+    return value
+
+
+def _first_stage_kept(
+    config: dict[str, Any], setting: str, own_steps: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """The config with its first stage's own value of train.`setting`, where the run's was meant for it too, and the override.
+
+    Without it the config would say that the first stage was run by the limit that the second one is given now.
+    """
+    first = pretraining_of(config)
+    if first is None or within(f"train.{setting}", HOW):
+        return config, []
+    changes = config["pretraining"]
+    own = changes.get("train") or {}
+    if first["train"][setting] != config["train"][setting] or not (own_steps or setting in own):
+        return config, []
+    before = first["train"][setting]
+    kept = {**changes, "train": {**own, setting: before}}
+    word = f"{KEPT}train.{setting}={'null' if before is None else before}"
+    return {**config, "pretraining": kept}, [word]
+
+
+def _replaced(before: Sequence[str], words: Sequence[str]) -> list[str]:
+    keys = {key_of(word) for word in words}
+    return [*(word for word in before if key_of(word) not in keys), *words]
