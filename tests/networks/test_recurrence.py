@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from textvae.networks.recurrence import Recurrence, unrolled
+from textvae.networks.recurrence import WORDS, Recurrence, unrolled
 
 B, T, E, H, Z = 3, 5, 4, 6, 2
 
@@ -21,7 +21,7 @@ def problem(layers, samples, constant):
 def plain(lstm, words, state, constant):
     inputs = words.repeat(state[0].shape[1] // B, 1, 1)
     if constant is not None:
-        inputs = torch.cat([inputs, constant[:, None].expand(-1, T, -1)], dim=-1)
+        inputs = torch.cat([inputs, constant[:, None].expand(-1, words.shape[1], -1)], dim=-1)
     return lstm(inputs, state)
 
 
@@ -37,6 +37,26 @@ def test_every_way_gives_the_states_of_torch(layers, samples, constant, gradient
     for states, state in ways:
         for mine, theirs in zip((states, *state), (expected, h, c), strict=True):
             torch.testing.assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_long_sentences_go_through_in_pieces_with_the_same_states_and_gradients(layers):
+    lstm, _, state, constant = problem(layers, 2, True)
+    words = torch.randn(B, 2 * WORDS + 3, E, dtype=torch.float64, requires_grad=True)
+    wanted = (
+        words,
+        constant.requires_grad_(),
+        *(part.requires_grad_() for part in state),
+        *lstm.parameters(),
+    )
+    weights = torch.randn(2 * B, words.shape[1], H, dtype=torch.float64)
+    found = []
+    for way in (Recurrence(), plain):
+        states, last = way(lstm, words, state, constant)
+        loss = (states * weights).sum() + sum(part.square().sum() for part in last)
+        found.append((states, *last, *torch.autograd.grad(loss, wanted)))
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine, theirs)
 
 
 def test_products_in_bfloat16_stay_close_and_are_for_gradients_only():

@@ -10,6 +10,9 @@ from torch.nn import functional as F
 State = tuple[Tensor, ...]  # (h, c), each (layers, N, H)
 
 ROWS = 256  # of states at a time on a CPU
+WORDS = (
+    32  # at a time there: every number of words has kernels of its own, which keep memory in proportion to it
+)
 
 
 class Recurrence:
@@ -34,9 +37,13 @@ class Recurrence:
             inputs = torch.cat([inputs, constant[:, None].expand(-1, steps, -1)], dim=-1)
         on_cpu, learns = words.device.type == "cpu", torch.is_grad_enabled()
         rounded = on_cpu and learns and self.products not in (None, words.dtype)
+        parts = []
         with torch.autocast("cpu", self.products, enabled=rounded), _keeping_gradients(lstm):
-            states, state = lstm(inputs, (state[0], state[1]))
-        return states.to(words.dtype), tuple(part.to(words.dtype) for part in state)
+            for part in inputs.split(WORDS if on_cpu else steps, dim=1):
+                states, state = lstm(part, (state[0], state[1]))
+                parts.append(states)
+        states = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        return states.to(words.dtype), tuple(last.to(words.dtype) for last in state)
 
 
 @contextmanager
