@@ -260,7 +260,8 @@ def test_other_processes_run_the_jobs(tmp_path, launcher):
 
 def test_optuna_proposes_what_is_finished_again(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    overrides = [*SMALL, "sweep=optuna", "hydra.sweeper.n_trials=2", "sweep_dir=mine"]
+    overrides = [*SMALL, "sweep=optuna", "experiment=grammar/annealing", "hydra.sweeper.n_trials=2"]
+    overrides += ["sweep_dir=mine"]
     for finished in ("2 jobs finished (0 of them before)", "2 jobs finished (2 of them before)"):
         done = textvae("train", *overrides, cwd=tmp_path)
         assert done.returncode == 0, done.stderr

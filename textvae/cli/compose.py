@@ -71,7 +71,7 @@ def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) 
         if end.code:  # it ends so after help, too
             raise
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_misspelt(error, verb) or _one_line(error)) from error
+        raise ConfigError(said_by_hydra(error, verb)) from error
     except ValueError as error:  # Hydra's own, for an override that cannot be one
         if started:
             raise
@@ -96,6 +96,11 @@ def plain(config: DictConfig, verb: str) -> dict[str, Any]:
             raise ConfigError(unknown(verb, key))
     check_texts(verb, settings)
     return settings
+
+
+def said_by_hydra(error: BaseException, verb: str) -> str:
+    """In one line, and where a key or a choice is misspelt what is like it."""
+    return _misspelt(error, verb) or _one_line(error)
 
 
 def _misspelt(error: BaseException, verb: str) -> str | None:

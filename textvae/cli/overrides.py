@@ -4,7 +4,8 @@ Hydra itself adds any key that is given with a `+`, which nothing would then rea
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from functools import cache
@@ -54,16 +55,23 @@ class Legal:
         return [f"{group}={name}" for group in self.groups for name in choices(group)]
 
 
-@cache
-def legal(verb: str) -> Legal:
-    """What conf/VERB.yaml and its defaults bring, with the groups that have no default. A Hydra that runs is left as it is."""
+@contextmanager
+def composing() -> Iterator[None]:
+    """Within it Hydra composes the program's configs without running anything. A Hydra that runs is left as it is."""
     running = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_directory()), version_base="1.3"):
-            composed = compose(verb, return_hydra_config=True)
+            yield
     finally:
         GlobalHydra.instance().hydra = running
+
+
+@cache
+def legal(verb: str) -> Legal:
+    """What conf/VERB.yaml and its defaults bring, with the groups that have no default."""
+    with composing():
+        composed = compose(verb, return_hydra_config=True)
     taken = [group for group in composed.hydra.runtime.choices if not group.startswith("hydra/")]
     taken += WITHOUT_DEFAULT.get(verb, ())
     config = OmegaConf.to_container(composed, resolve=False)

@@ -18,12 +18,13 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from textvae.cli import compose
+from textvae.cli.metric import check_metric, check_metrics, score
 from textvae.cli.overrides import check
 from textvae.cli.progress import say
+from textvae.cli.rehearsal import rehearse
 from textvae.cli.sweep_settings import command, for_hydra, sweep_folder, which_jobs, with_sweep_folder
 from textvae.errors import ConfigError, Interrupted, TextVAEError
 from textvae.keys import key_of
-from textvae.reporting.runs import read_run
 from textvae.training.interruption import ending_signals
 from textvae.training.shape import check_shape
 from textvae.training.sweeps import FAILED, FINISHED, OPEN, RUNNING, Outcome, Sweep
@@ -40,6 +41,8 @@ def run_sweep(overrides: Sequence[str]) -> None:
     settings = with_sweep_folder(overrides)
     check("train", settings)
     which = which_jobs(settings)
+    check_metrics(settings)
+    rehearse(settings)
     folder = sweep_folder(settings)
     new, sweep = not folder.exists(), Sweep.take(folder, command(overrides))
     with _signals_stop(sweep):
@@ -91,6 +94,7 @@ class Job:
         try:
             settings = compose.plain(config, "train")
             check_shape(settings)
+            check_metric(settings["metric"])
         except TextVAEError as error:
             self.sweep.record(folder, FAILED, str(error), fresh=True)
             return None
@@ -117,17 +121,6 @@ class Job:
         if status:
             how = f"signal {-status}" if status < 0 else f"status {status}"
             self.sweep.bury(folder, f"its process ended with {how}; out of memory?")
-
-
-def score(folder: Path, metric: str) -> float | None:
-    """The metric of a finished run at the epoch of its least valid/neg_elbo."""
-    if not (folder / "summary.json").exists():
-        return None
-    rows = [row for row in read_run(folder).rows if row.get(metric) is not None]
-    if not rows:
-        say(f"{folder} has logged no {metric}")
-        return None
-    return float(min(rows, key=lambda row: row.get("valid/neg_elbo") or float("inf"))[metric])
 
 
 def conclude(sweep: Sweep, overrides: Sequence[str], stopped: bool, trouble: str) -> None:

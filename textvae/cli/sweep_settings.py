@@ -33,7 +33,7 @@ def one_word_flags(arguments: Sequence[str]) -> list[str]:
 
 def is_sweep(overrides: Sequence[str]) -> bool:
     """Whether Hydra is to run several jobs, and not to print help or a config."""
-    flags = {item for item in overrides if _is_flag(item) and key_of(item) not in OWN_FOLDER}
+    flags = {item for item in overrides if is_flag(item) and key_of(item) not in OWN_FOLDER}
     return flags <= set(MULTIRUN) and bool(flags or any(key_of(item) == "sweep" for item in overrides))
 
 
@@ -75,12 +75,12 @@ def for_hydra(settings: Sequence[str]) -> list[str]:
     Hydra first composes a config without what is swept. Where a section is, as in `experiment=a,b data.train=100`, that
     config may lack the keys of others: as choices among one value they wait for the jobs.
     """
-    flags = [item for item in settings if _is_flag(item)]
+    flags = [item for item in settings if is_flag(item)]
     try:
-        items = [OverridesParser.create().parse_override(item) for item in settings if not _is_flag(item)]
+        items = [OverridesParser.create().parse_override(item) for item in settings if not is_flag(item)]
     except HydraException:
         return ["-m", *settings]  # Hydra says what is wrong with it
-    late = any(item.is_sweep_override() and _is_section(item.key_or_group) for item in items)
+    late = any(item.is_sweep_override() and is_section(item.key_or_group) for item in items)
     shared = ["sweep", *(item.key_or_group for item in items if not item.is_sweep_override())]
     apart = ",".join(f"'{key}'" for key in shared)
     return [
@@ -91,11 +91,11 @@ def for_hydra(settings: Sequence[str]) -> list[str]:
     ]
 
 
-def _is_flag(word: str) -> bool:
+def is_flag(word: str) -> bool:
     return word.startswith("-")
 
 
-def _is_section(key: str) -> bool:
+def is_section(key: str) -> bool:
     return (config_directory() / key).is_dir()
 
 
