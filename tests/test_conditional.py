@@ -15,6 +15,7 @@ from textvae.data.specials import SPECIAL_WORDS
 from textvae.data.tokenization import Tokenizer
 from textvae.errors import ConfigError, DataError
 from textvae.model import SentenceVAE, build_model
+from textvae.objectives.objective import Objective, build_objective
 
 NAMES = ["bad", "fair", "good"]
 TOKENIZER = Tokenizer.from_vocabulary([*SPECIAL_WORDS, *WORDS])
@@ -72,6 +73,34 @@ def test_every_kind_of_decoder_reads_the_label(decoder: dict[str, Any]) -> None:
     hidden = model.decoder.hidden(batch.inputs, with_vector, lambda: model.read(batch))
     words = model.decoder.output(hidden).log_softmax(-1).gather(-1, batch.targets.expand(2, 1, -1)[..., None])
     torch.testing.assert_close(by_label[1], words.sum((2, 3)))
+
+
+def with_bag_of_words(condition: dict[str, int]) -> tuple[SentenceVAE, Objective]:
+    terms = {"terms": {"bag_of_words": {"hidden": 4}}}
+    model, config = conditional(condition), tiny_config(condition=condition, **terms)
+    objective = build_objective(config, steps_per_epoch=1, vocabulary=TOKENIZER.size, head=model.head)
+    return model, objective.double()
+
+
+def test_a_bag_of_words_is_told_the_label_that_the_decoder_reads() -> None:
+    """Of z and the label's own vector, which trains with it; another label is another bag of the same z."""
+    model, objective = with_bag_of_words({"encoder": 2, "decoder": 2})
+    output = model(labelled(0, 2), samples=3)
+    told = torch.cat([output.z, model.condition.decoder.vectors.weight[[0, 2]].expand(3, -1, -1)], -1)
+    torch.testing.assert_close(output.told, told)
+    term = objective.terms["bag_of_words"]
+    others = model.decoder_input(output.z, torch.tensor([1, 1]))
+    assert not torch.isclose(term(output), term(output._replace(told=others)))
+    term(output).backward()
+    assert model.condition.decoder.vectors.weight.grad[[0, 2]].any(-1).all()
+
+
+@pytest.mark.parametrize("condition", [{"encoder": 0, "decoder": 0}, {"encoder": 2, "decoder": 0}])
+def test_a_bag_of_words_is_told_z_alone_where_the_decoder_is(condition: dict[str, int]) -> None:
+    model, objective = with_bag_of_words(condition)
+    output = model(labelled(0, 2), samples=3)
+    assert torch.equal(output.told, output.z)
+    assert objective.terms["bag_of_words"].predict[0].in_features == model.head.size
 
 
 @pytest.mark.parametrize("name", ["gated_shortcut", "gated_shortcut_states"])
