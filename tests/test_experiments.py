@@ -8,7 +8,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 import textvae
-from textvae.cli.compose import folder_name
+from textvae.cli.folders import job_folder
 from textvae.cli.locations import config_directory
 from textvae.training.files import load_state
 from textvae.training.measurement import Console
@@ -28,7 +28,7 @@ QUIET = Console(lambda line: None, lambda what, done, of: None)
 
 
 def composed(*overrides: str) -> dict:
-    OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)
+    OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return OmegaConf.to_container(compose("train", list(overrides)), resolve=True, throw_on_missing=True)
 

@@ -1,6 +1,5 @@
 """Hydra at the edge: from overrides to a plain dict, and from its errors to ours."""
 
-import hashlib
 import os
 import re
 import sys
@@ -12,6 +11,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from textvae.cli.folders import job_folder
 from textvae.cli.help import with_help
 from textvae.cli.locations import config_directory
 from textvae.cli.overrides import absent, check, check_texts, choices, close, legal, unknown, with_text
@@ -20,14 +20,7 @@ from textvae.errors import ConfigError, TextVAEError
 Task = Callable[[dict[str, Any]], Any]
 
 
-def folder_name(overrides: str, longest: int = 150) -> str:
-    """A folder's name from overrides: neither `=` nor `,` nor `/`, which later overrides could not quote."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", overrides.replace("=", "-").replace(",", "__")) or "run"
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return name if len(name) <= longest else f"{name[: longest - 9]}-{digest}"
-
-
-OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)
+OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
 
 
 def run(verb: str, overrides: Sequence[str], task: Task) -> None:

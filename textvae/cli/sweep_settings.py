@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from textvae.cli import compose
+from textvae.cli.folders import folder_name
 from textvae.cli.locations import config_directory
 from textvae.cli.overrides import parsed, with_text
 from textvae.errors import ConfigError
@@ -54,7 +54,7 @@ def with_sweep_folder(overrides: Sequence[str]) -> list[str]:
     if any(key_of(item) == "sweep_dir" for item in settings):
         return settings
     telling = [value_of(settings, "experiment", ""), value_of(settings, "sweep", "")]
-    name = compose.folder_name("-".join(filter(None, telling)) or "train")
+    name = folder_name("-".join(filter(None, telling)) or "train")
     what = sorted(item for item in settings if not within(key_of(item), HOW | BY_WHOM))
     digest = hashlib.sha256("\n".join(what).encode()).hexdigest()[:8]
     return [*settings, f"sweep_dir=sweeps/{name}-{digest}"]
