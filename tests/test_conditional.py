@@ -155,6 +155,10 @@ def test_it_has_labels_where_any_part_reads_them(sections: dict[str, Any], count
     assert space.model.labels == count and list(space.labels) == NAMES[:count]
 
 
+def test_a_section_of_conditions_may_be_null() -> None:
+    assert build_model(tiny_config(condition=None), 20, 3).condition.labels == 0
+
+
 def test_labels_must_be_there() -> None:
     with pytest.raises(ConfigError, match="prior 'conditional': the data has no labels"):
         build_model(tiny_config(prior={"name": "conditional"}), 20, 3)

@@ -134,7 +134,7 @@ def build_model(config: Mapping[str, Any], vocabulary: int, unk: int, labels: in
     encoder = construct(ENCODERS, config["encoder"], "encoder", vocabulary=vocabulary)
     condition = construct(
         {"condition": Condition},
-        {"name": "condition", **config.get("condition", {})},
+        {"name": "condition", **(config.get("condition") or {})},
         "condition",
         labels=labels,
     )
