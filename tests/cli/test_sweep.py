@@ -72,7 +72,7 @@ def test_the_folder_is_the_one_that_hydra_reads():
     assert sweep_folder(["sweep_dir=x", "sweep_dir=2026_01_02"]) == Path("2026_01_02")
 
 
-@pytest.mark.parametrize("given", ["${oc.env:HOME}/x", "a,b", "[a]", "null"])
+@pytest.mark.parametrize("given", ["${oc.env:HOME}/x", "a,b", "[a]", "null", "", "''"])
 def test_a_folder_that_is_no_plain_text_is_refused(given):
     with pytest.raises(ConfigError, match="as it stands"):
         sweep_folder([f"sweep_dir={given}"])

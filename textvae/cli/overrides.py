@@ -105,12 +105,17 @@ def with_text(overrides: Sequence[str]) -> list[str]:
 
 
 def check_texts(verb: str, settings: Mapping[str, Any]) -> None:
-    """ConfigError for a name of a file, folder or setting that is no text, and for none where the verb needs one."""
+    """ConfigError for a name of a file, folder or setting that is empty or no text, and for none where the verb needs one.
+
+    An empty one is what `resume=$RUN` gives where nothing has set RUN, and would begin a new run.
+    """
     given, before = flatten(settings), flatten(legal(verb).config)
     for key in sorted(TEXTS & given.keys()):
         value, needed = given[key], before.get(key) is not None
         if not isinstance(value, str) and (needed or value is not None):
             raise ConfigError(f"{key} is {value!r}, must be text")
+        if value == "":
+            raise ConfigError(f"{key} is empty; give it a value, or leave it out")
 
 
 def unknown(verb: str, key: str) -> str:

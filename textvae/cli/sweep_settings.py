@@ -64,8 +64,8 @@ def sweep_folder(settings: Sequence[str]) -> Path:
     """The folder that sweep_dir names. ConfigError where it is no plain text: what Hydra makes of it is not known here."""
     given = value_of(settings, "sweep_dir", "")
     values = [override.value() for override in parsed(with_text([f"sweep_dir={given}"]))]
-    if not values or not isinstance(values[0], str) or "${" in values[0]:
-        raise ConfigError(f"sweep_dir is {given}, must be the name of a folder as it stands")
+    if not values or not isinstance(values[0], str) or not values[0] or "${" in values[0]:
+        raise ConfigError(f"sweep_dir is {given or 'empty'}, must be the name of a folder as it stands")
     return Path(values[0])
 
 
