@@ -15,6 +15,7 @@ from textvae.data.specials import SPECIAL_WORDS
 from textvae.data.tokenization import Tokenizer
 from textvae.errors import ConfigError, DataError
 from textvae.model import SentenceVAE, build_model
+from textvae.objectives.objective import Objective, build_objective
 
 NAMES = ["bad", "fair", "good"]
 TOKENIZER = Tokenizer.from_vocabulary([*SPECIAL_WORDS, *WORDS])
@@ -74,6 +75,34 @@ def test_every_kind_of_decoder_reads_the_label(decoder: dict[str, Any]) -> None:
     torch.testing.assert_close(by_label[1], words.sum((2, 3)))
 
 
+def with_bag_of_words(condition: dict[str, int]) -> tuple[SentenceVAE, Objective]:
+    terms = {"terms": {"bag_of_words": {"hidden": 4}}}
+    model, config = conditional(condition), tiny_config(condition=condition, **terms)
+    objective = build_objective(config, steps_per_epoch=1, vocabulary=TOKENIZER.size, head=model.head)
+    return model, objective.double()
+
+
+def test_a_bag_of_words_is_told_the_label_that_the_decoder_reads() -> None:
+    """Of z and the label's own vector, which trains with it; another label is another bag of the same z."""
+    model, objective = with_bag_of_words({"encoder": 2, "decoder": 2})
+    output = model(labelled(0, 2), samples=3)
+    told = torch.cat([output.z, model.condition.decoder.vectors.weight[[0, 2]].expand(3, -1, -1)], -1)
+    torch.testing.assert_close(output.told, told)
+    term = objective.terms["bag_of_words"]
+    others = model.decoder_input(output.z, torch.tensor([1, 1]))
+    assert not torch.isclose(term(output), term(output._replace(told=others)))
+    term(output).backward()
+    assert model.condition.decoder.vectors.weight.grad[[0, 2]].any(-1).all()
+
+
+@pytest.mark.parametrize("condition", [{"encoder": 0, "decoder": 0}, {"encoder": 2, "decoder": 0}])
+def test_a_bag_of_words_is_told_z_alone_where_the_decoder_is(condition: dict[str, int]) -> None:
+    model, objective = with_bag_of_words(condition)
+    output = model(labelled(0, 2), samples=3)
+    assert torch.equal(output.told, output.z)
+    assert objective.terms["bag_of_words"].predict[0].in_features == model.head.size
+
+
 @pytest.mark.parametrize("name", ["gated_shortcut", "gated_shortcut_states"])
 def test_no_label_opens_the_gate_of_a_shortcut(name: str) -> None:
     model = conditional(decoder={"name": name}).eval()
@@ -124,6 +153,10 @@ def test_every_parameter_gets_a_gradient_and_belongs_to_one_part() -> None:
 def test_it_has_labels_where_any_part_reads_them(sections: dict[str, Any], count: int) -> None:
     space = vae(**sections)
     assert space.model.labels == count and list(space.labels) == NAMES[:count]
+
+
+def test_a_section_of_conditions_may_be_null() -> None:
+    assert build_model(tiny_config(condition=None), 20, 3).condition.labels == 0
 
 
 def test_labels_must_be_there() -> None:

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from tests.families import FAMILIES, LABELS, Family
-from tests.tiny import VOCABULARY, tiny_batch, tiny_config
+from tests.tiny import VOCABULARY, tiny_batch, tiny_config, tiny_model
 from textvae.data.batching import Batch
 from textvae.data.specials import SPECIAL_WORDS
 from textvae.data.tokenization import Tokenizer
 from textvae.errors import ConfigError
-from textvae.evaluation.evaluator import evaluate
+from textvae.evaluation.evaluator import FIGURES, evaluate
 from textvae.evaluation.likelihood import importance_weighted_log_prob, log_weights
 from textvae.generation.sentences import SentenceSpace
 from textvae.latents.distributions import factorises
@@ -107,6 +107,32 @@ def test_the_bounds_on_information_are_in_order(family):
     has_parts = family.kl == "exact per dimension" and family.prior != "conditional"
     assert ("total_correlation" in found) == has_parts
     assert all(math.isfinite(v) for v in found.values() if isinstance(v, float))
+
+
+def test_the_numbers_of_an_evaluation_are_those_that_are_named():
+    """A search may ask for any of them, so that a name too many or too few is a figure that none can have."""
+    named: set[str] = set()
+    for family in FAMILIES:
+        model = stirred(family)
+        found = evaluate(model, [labelled((4,) * 6)])
+        numbers = {name for name, value in found.items() if isinstance(value, int | float)}
+        assert numbers - set(FIGURES) == set(model.head.tells)
+        assert set(FIGURES) - numbers <= {"kl_aggregate"}
+        named |= numbers
+    assert set(FIGURES) <= named
+
+
+def test_two_layers_of_one_dimension_each_are_not_judged_as_dimensions():
+    """Both layers pay a KL by their variances alone: no mean of z varies, so that no unit is active."""
+    layers = {"latent": {"name": "hierarchical", "size": 2}, "prior": {"name": "hierarchical", "hidden": 5}}
+    model = tiny_model(**layers)
+    with torch.no_grad():
+        model.head.linear.weight[[0, 1, 3]] = 0.0  # the mean of z1, its gain and the mean of z2
+        model.head.linear.weight[[2, 4]] = 5.0
+    found = evaluate(model, [labelled((length,) * 8, seed=length) for length in (3, 4, 5)])
+    assert len(found["kl_per_dim"]) == found["total_dimensions"] == 2 and min(found["kl_per_dim"]) > 0.01
+    assert found["active_units"] == found["verdict"]["active_dimensions"] == 0
+    assert found["status"] == "FULL COLLAPSE"
 
 
 @every_family

@@ -11,6 +11,14 @@ class ConfigError(TextVAEError):
     """A configuration value that is unknown, missing or out of range."""
 
 
+class UnknownSetting(ConfigError):
+    """Settings that the choice made in their section does not have; `keys` names them all, as `section.setting`."""
+
+    def __init__(self, message: str, keys: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.keys = keys
+
+
 class DataError(TextVAEError):
     """Text that cannot be had, read or used."""
 

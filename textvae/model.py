@@ -32,6 +32,7 @@ class Output(NamedTuple):
     log_px_z: Tensor  # (S,B) nats, summed over a sentence's tokens
     kl: Tensor  # (B,G) nats
     batch: Batch
+    told: Tensor  # (S,B,Z+C) what the decoder is given: z, with the label's vector where it reads one
 
 
 class SentenceVAE(nn.Module):
@@ -103,9 +104,8 @@ class SentenceVAE(nn.Module):
     def forward(self, batch: Batch, samples: int = 1) -> Output:
         posterior, prior = self.posterior(batch), self.prior(batch)
         z = posterior.rsample((samples,))
-        return Output(
-            posterior, prior, z, self.log_likelihood(batch, z), kl_groups(posterior, prior, z), batch
-        )
+        kl, told = kl_groups(posterior, prior, z), self.decoder_input(z, batch.labels)
+        return Output(posterior, prior, z, self.log_likelihood(batch, z), kl, batch, told)
 
     def gauges(self) -> dict[str, Tensor]:
         """What a log of training should show of the model's parts beside its losses."""
@@ -138,7 +138,7 @@ def build_model(config: Mapping[str, Any], vocabulary: int, unk: int, labels: in
     encoder = construct(ENCODERS, config["encoder"], "encoder", vocabulary=vocabulary)
     condition = construct(
         {"condition": Condition},
-        {"name": "condition", **config.get("condition", {})},
+        {"name": "condition", **(config.get("condition") or {})},
         "condition",
         labels=labels,
     )

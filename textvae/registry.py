@@ -6,7 +6,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from textvae.errors import ConfigError
+from textvae.errors import ConfigError, UnknownSetting
 
 T = TypeVar("T")
 
@@ -30,8 +30,9 @@ def construct(
     legal = [key for key in parameters if key not in context]
     unknown = [key for key in arguments if key not in legal]
     if unknown:
-        raise ConfigError(
-            f"{what} {name!r} has no setting {unknown[0]!r}; it has: {', '.join(legal) or 'none'}"
+        raise UnknownSetting(
+            f"{what} {name!r} has no setting {unknown[0]!r}; it has: {', '.join(legal) or 'none'}",
+            tuple(f"{what}.{key}" for key in unknown),
         )
     for key, value in arguments.items():
         if not _fits(value, parameters[key].annotation):

@@ -80,6 +80,8 @@ def test_a_misspelt_key_of_the_first_stage_is_told_from_one_of_the_second():
         ("name=null", "name is None, must be text"),
         ("run_dir=[1,2]", "run_dir is [1, 2], must be text"),
         ("resume=[1]", "resume is [1], must be text"),
+        ("resume=", "resume is empty; give it a value, or leave it out"),
+        ("run_dir=''", "run_dir is empty"),
         ("optimizer.clip=inf", "optimizer.clip is inf, must be finite"),
     ],
 )

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from tests.cli.process import SMALL, command, environment, inside, says_one_line, summary, textvae
 from tests.cli.test_train import EPOCHS, metrics, same_weights
+from textvae.cli.folders import folder_name
 from textvae.cli.locations import config_directory
 from textvae.latents.posteriors import HEADS
 from textvae.objectives.objective import build_objective
@@ -129,20 +130,33 @@ def test_a_changed_setting_does_not_pass_for_the_finished_one(tmp_path):
     says_one_line(changed, "latent.size=32, this command has latent.size=5", "another sweep_dir")
 
 
-def test_two_jobs_that_share_a_folder_do_not_pass_for_one(tmp_path):
+def test_jobs_whose_names_would_be_the_same_have_folders_of_their_own(tmp_path):
+    """A folder of before there were digests in names is found all the same, by the job that made it."""
     for name in ("ä", "ö"):
         (tmp_path / f"{name}.txt").write_text(f"a b {name}\n" * 60)
     small = [item for item in SMALL if not item.startswith("data")]
-    done = inside(
-        "train",
-        "-m",
-        "data=text",
-        "data.file='ä.txt','ö.txt'",
-        *small,
-        "sweep_dir=mine",
-        cwd=tmp_path,
+    sweeping = ("train", "-m", "data=text", "data.file='ä.txt','ö.txt'", *small, "sweep_dir=mine")
+    done = inside(*sweeping, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folders = {
+        json.loads(path.read_text())["data"]["file"]: path.parent
+        for path in tmp_path.glob("mine/*/config.json")
+    }
+    assert set(folders) == {"ä.txt", "ö.txt"}
+    former = folders["ö.txt"].rename(folders["ö.txt"].with_name(folder_name("data.file='ö.txt'")))
+    done = inside(*sweeping, cwd=tmp_path)
+    assert "2 jobs finished (2 of them before), 0 failed" in done.stderr
+    assert states(tmp_path / "mine") == {folders["ä.txt"].name: "finished", former.name: "finished"}
+    assert not folders["ö.txt"].exists()
+
+
+def test_two_jobs_that_share_a_folder_do_not_pass_for_one(tmp_path):
+    own_experiment(tmp_path, "a/b_c", "name: first")
+    own_experiment(tmp_path, "a_b/c", "name: second")
+    sweeping = ("train", "-m", "--config-dir", "own", "experiment=a/b_c,a_b/c", *SMALL, "sweep_dir=mine")
+    says_one_line(
+        inside(*sweeping, cwd=tmp_path), "1 of 1 jobs failed", "two jobs of this sweep share a folder"
     )
-    says_one_line(done, "1 of 1 jobs failed", "two jobs of this sweep share a folder")
 
 
 def test_a_job_without_a_section_fails_alone(tmp_path):
@@ -260,7 +274,8 @@ def test_other_processes_run_the_jobs(tmp_path, launcher):
 
 def test_optuna_proposes_what_is_finished_again(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    overrides = [*SMALL, "sweep=optuna", "hydra.sweeper.n_trials=2", "sweep_dir=mine"]
+    overrides = [*SMALL, "sweep=optuna", "experiment=grammar/annealing", "hydra.sweeper.n_trials=2"]
+    overrides += ["sweep_dir=mine"]
     for finished in ("2 jobs finished (0 of them before)", "2 jobs finished (2 of them before)"):
         done = textvae("train", *overrides, cwd=tmp_path)
         assert done.returncode == 0, done.stderr

@@ -1,5 +1,6 @@
 """Text sets come through the real `datasets` library, from parquet files that stand for the hub's."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -56,6 +57,28 @@ def test_the_fingerprint_tells_splits_and_columns_apart(dataset: str) -> None:
     ]
     assert len({corpus.load().fingerprint for corpus in made}) == 3
     assert made[0].load().fingerprint == made[0].load().fingerprint
+
+
+def test_the_fingerprint_is_that_of_the_rows_wherever_they_lie(
+    dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fingerprint(path: Path | str) -> str:
+        return HubCorpus(str(path), "sentence", label="kind", valid=None).load().fingerprint
+
+    first, moved = fingerprint(dataset), tmp_path / "elsewhere" / "reviews"
+    shutil.copytree(dataset, moved)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "another cache")
+    assert fingerprint(moved) == first
+    rows = datasets.Dataset.from_parquet(str(moved / "train.parquet"))
+    for changed in (
+        rows.cast_column("kind", datasets.ClassLabel(names=["poor", "good"])),
+        rows.map(lambda row: row | {"kind": 0}),
+        rows.map(lambda row: row | {"sentence": "another"}),
+    ):
+        changed.to_parquet(moved / "train.parquet")
+        assert fingerprint(moved) != first
+    rows.map(lambda row: row | {"year": 1991}).to_parquet(moved / "train.parquet")
+    assert fingerprint(moved) == first, "a column that is not read"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import threading
 import tracemalloc
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from textvae.data import prepare as module
 from textvae.data.batching import Batcher, EqualLength
 from textvae.data.prepare import Prepared, prepare
 from textvae.data.store import write_store
+from textvae.data.text import TextCorpus
 from textvae.errors import ConfigError, DataError
 
 WORD = {"name": "word"}
@@ -71,6 +73,13 @@ def test_what_is_known_of_a_text_is_known_of_all_its_words_alone(tmp_path: Path)
         (WORD, {"name": "truncate", "tokens": 8}),
     ):
         assert "entropy" not in prepare(grammar, tokenizer, max_length=limit, cache_dir=tmp_path).facts
+
+
+def test_the_fingerprint_says_how_it_was_made(source, tmp_path: Path, monkeypatch) -> None:
+    plain = prepare(source, WORD, cache_dir=tmp_path).fingerprint
+    load = TextCorpus.load
+    monkeypatch.setattr(TextCorpus, "load", lambda self: replace(load(self), form="rows"))
+    assert prepare(source, WORD, cache_dir=tmp_path).fingerprint == f"rows:{plain}"
 
 
 def test_the_fingerprint_is_of_the_text(source, tmp_path: Path, lines_of) -> None:

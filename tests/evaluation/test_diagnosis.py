@@ -9,7 +9,7 @@ from textvae.evaluation.diagnosis import diagnose, in_brief, kl_is_low, verdict_
 def status(active: int, total: int) -> str:
     kl = torch.zeros(total)
     kl[:active] = 0.2
-    return diagnose(kl, torch.randn(6, total), torch.ones(6, total), 0)["status"]
+    return diagnose(kl, torch.randn(6, total), torch.ones(6, total), 0, True)["status"]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_status_by_the_share_of_active_dimensions(active: int, total: int, expec
 def test_the_evidence():
     means = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
     variances = torch.tensor([[0.25, 1.0], [0.25, 1.0]])
-    found = diagnose([1.3, 0.005], means, variances, 2)
+    found = diagnose([1.3, 0.005], means, variances, 2, True)
     assert found == {
         "active_dimensions": 1,
         "total_dimensions": 2,
@@ -46,29 +46,36 @@ def test_the_evidence():
 
 
 def test_a_kl_of_exactly_the_threshold_is_not_active():
-    assert diagnose([0.01], torch.randn(6, 1), torch.ones(6, 1), 1)["status"] == "FULL COLLAPSE"
+    assert diagnose([0.01], torch.randn(6, 1), torch.ones(6, 1), 1, True)["status"] == "FULL COLLAPSE"
 
 
 def test_a_kl_of_one_group_is_judged_by_active_units():
     means = torch.randn(50, 4)
-    found = diagnose([9.0], means, torch.ones(50, 4), 1)
+    found = diagnose([9.0], means, torch.ones(50, 4), 1, False)
     assert (found["active_dimensions"], found["total_dimensions"]) == (1, 4)
     assert found["status"] == "PARTIAL COLLAPSE"
-    assert diagnose([9.0], means, torch.ones(50, 4), 0)["status"] == "FULL COLLAPSE"
+    assert diagnose([9.0], means, torch.ones(50, 4), 0, False)["status"] == "FULL COLLAPSE"
+
+
+def test_layers_are_no_dimensions_where_there_are_as_many():
+    means = torch.randn(50, 2)
+    found = diagnose([9.0, 8.0], means, torch.ones(50, 2), 0, False)
+    assert (found["active_dimensions"], found["status"]) == (0, "FULL COLLAPSE")
+    assert diagnose([9.0, 8.0], means[:1], torch.ones(1, 2), 0, False)["status"] == "UNKNOWN"
 
 
 def test_one_sentence_says_nothing_of_the_units_of_a_kl_of_one_group():
-    found = diagnose([9.0], torch.randn(1, 4), torch.ones(1, 4), 0)
+    found = diagnose([9.0], torch.randn(1, 4), torch.ones(1, 4), 0, False)
     assert found["status"] == "UNKNOWN"
     assert verdict_lines({"verdict": found})[0].startswith("UNKNOWN: KL 9.000 nats")
-    assert diagnose([9.0, 0.1], torch.randn(1, 2), torch.ones(1, 2), 0)["status"] == "HEALTHY"
+    assert diagnose([9.0, 0.1], torch.randn(1, 2), torch.ones(1, 2), 0, True)["status"] == "HEALTHY"
 
 
 def test_no_latent_and_point_masses_give_finite_numbers():
-    none = diagnose(torch.zeros(0), torch.zeros(5, 0), torch.zeros(5, 0), 0)
+    none = diagnose(torch.zeros(0), torch.zeros(5, 0), torch.zeros(5, 0), 0, True)
     assert none["status"] == "NO LATENT"
     assert [none[key] for key in ("total_kl", "utilization", "mu_variance", "mean_logvar")] == [0, 0, 0, 0]
-    assert -100 < diagnose([1.0], torch.randn(5, 1), torch.zeros(5, 1), 1)["mean_logvar"] < -80
+    assert -100 < diagnose([1.0], torch.randn(5, 1), torch.zeros(5, 1), 1, True)["mean_logvar"] < -80
 
 
 def test_low_kl():
@@ -79,7 +86,7 @@ def test_low_kl():
 
 
 def metrics(kl: float, lower: float, cap: float = 8.23) -> dict:
-    verdict = diagnose([kl / 2, kl / 2], torch.randn(6, 2), torch.ones(6, 2), 2)
+    verdict = diagnose([kl / 2, kl / 2], torch.randn(6, 2), torch.ones(6, 2), 2, True)
     return {
         "verdict": verdict,
         "active_units": 2,
@@ -117,7 +124,7 @@ def test_the_verdict_warns_where_likelihoods_are_not_those_of_x_alone(kl):
 
 
 def test_the_verdict_of_a_model_without_z_is_one_line():
-    verdict = diagnose(torch.zeros(0), torch.zeros(5, 0), torch.zeros(5, 0), 0)
+    verdict = diagnose(torch.zeros(0), torch.zeros(5, 0), torch.zeros(5, 0), 0, True)
     assert len(verdict_lines({"verdict": verdict})) == 1
 
 

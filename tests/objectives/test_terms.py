@@ -34,7 +34,7 @@ def output_of(posterior, batch=None, samples=1):
     prior = gaussian(torch.zeros(loc.shape[1], dtype=loc.dtype))
     z = posterior.rsample((samples,))
     nothing = torch.zeros(samples, len(loc))
-    return Output(posterior, prior, z, nothing, torch.zeros_like(loc), batch)
+    return Output(posterior, prior, z, nothing, torch.zeros_like(loc), batch, z)
 
 
 def test_bag_of_words_is_the_sum_over_words_without_the_end():

@@ -1,6 +1,5 @@
 """Hydra at the edge: from overrides to a plain dict, and from its errors to ours."""
 
-import hashlib
 import os
 import re
 import sys
@@ -12,22 +11,26 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from textvae.cli.folders import job_folder
 from textvae.cli.help import with_help
 from textvae.cli.locations import config_directory
-from textvae.cli.overrides import absent, check, check_texts, choices, close, legal, unknown, with_text
+from textvae.cli.overrides import (
+    absent,
+    check,
+    check_texts,
+    choices,
+    close,
+    composing,
+    legal,
+    unknown,
+    with_text,
+)
 from textvae.errors import ConfigError, TextVAEError
 
 Task = Callable[[dict[str, Any]], Any]
 
 
-def folder_name(overrides: str, longest: int = 150) -> str:
-    """A folder's name from overrides: neither `=` nor `,` nor `/`, which later overrides could not quote."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", overrides.replace("=", "-").replace(",", "__")) or "run"
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return name if len(name) <= longest else f"{name[: longest - 9]}-{digest}"
-
-
-OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)
+OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
 
 
 def run(verb: str, overrides: Sequence[str], task: Task) -> None:
@@ -57,10 +60,10 @@ def composed(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
     """The config that conf/VERB.yaml and the overrides give, without running anything. ConfigError for what Hydra refuses."""
     try:
         check(verb, overrides)
-        with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
+        with composing():
             return plain(hydra.compose(verb, with_text(overrides)), verb)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_misspelt(error, verb) or _one_line(error)) from error
+        raise ConfigError(said_by_hydra(error, verb)) from error
 
 
 def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) -> None:
@@ -81,7 +84,7 @@ def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) 
         if end.code:  # it ends so after help, too
             raise
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_misspelt(error, verb) or _one_line(error)) from error
+        raise ConfigError(said_by_hydra(error, verb)) from error
     except ValueError as error:  # Hydra's own, for an override that cannot be one
         if started:
             raise
@@ -106,6 +109,11 @@ def plain(config: DictConfig, verb: str) -> dict[str, Any]:
             raise ConfigError(unknown(verb, key))
     check_texts(verb, settings)
     return settings
+
+
+def said_by_hydra(error: BaseException, verb: str) -> str:
+    """In one line, and where a key or a choice is misspelt what is like it."""
+    return _misspelt(error, verb) or _one_line(error)
 
 
 def _misspelt(error: BaseException, verb: str) -> str | None:

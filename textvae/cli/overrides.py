@@ -4,7 +4,8 @@ Hydra itself adds any key that is given with a `+`, which nothing would then rea
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from functools import cache
@@ -54,16 +55,23 @@ class Legal:
         return [f"{group}={name}" for group in self.groups for name in choices(group)]
 
 
-@cache
-def legal(verb: str) -> Legal:
-    """What conf/VERB.yaml and its defaults bring, with the groups that have no default. A Hydra that runs is left as it is."""
+@contextmanager
+def composing() -> Iterator[None]:
+    """Within it Hydra composes the program's configs without running anything. A Hydra that runs is left as it is."""
     running = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_directory()), version_base="1.3"):
-            composed = compose(verb, return_hydra_config=True)
+            yield
     finally:
         GlobalHydra.instance().hydra = running
+
+
+@cache
+def legal(verb: str) -> Legal:
+    """What conf/VERB.yaml and its defaults bring, with the groups that have no default."""
+    with composing():
+        composed = compose(verb, return_hydra_config=True)
     taken = [group for group in composed.hydra.runtime.choices if not group.startswith("hydra/")]
     taken += WITHOUT_DEFAULT.get(verb, ())
     config = OmegaConf.to_container(composed, resolve=False)
@@ -97,12 +105,17 @@ def with_text(overrides: Sequence[str]) -> list[str]:
 
 
 def check_texts(verb: str, settings: Mapping[str, Any]) -> None:
-    """ConfigError for a name of a file, folder or setting that is no text, and for none where the verb needs one."""
+    """ConfigError for a name of a file, folder or setting that is empty or no text, and for none where the verb needs one.
+
+    An empty one is what `resume=$RUN` gives where nothing has set RUN, and would begin a new run.
+    """
     given, before = flatten(settings), flatten(legal(verb).config)
     for key in sorted(TEXTS & given.keys()):
         value, needed = given[key], before.get(key) is not None
         if not isinstance(value, str) and (needed or value is not None):
             raise ConfigError(f"{key} is {value!r}, must be text")
+        if value == "":
+            raise ConfigError(f"{key} is empty; give it a value, or leave it out")
 
 
 def unknown(verb: str, key: str) -> str:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,15 +18,17 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from textvae.cli import compose
+from textvae.cli.folders import folder_name
+from textvae.cli.metric import check_metric, check_metrics, score
 from textvae.cli.overrides import check
 from textvae.cli.progress import say
+from textvae.cli.rehearsal import rehearse
 from textvae.cli.sweep_settings import command, for_hydra, sweep_folder, which_jobs, with_sweep_folder
 from textvae.errors import ConfigError, Interrupted, TextVAEError
 from textvae.keys import key_of
-from textvae.reporting.runs import read_run
 from textvae.training.interruption import ending_signals
 from textvae.training.shape import check_shape
-from textvae.training.sweeps import FAILED, FINISHED, OPEN, RUNNING, Outcome, Sweep
+from textvae.training.sweeps import FAILED, FINISHED, OPEN, RUNNING, Outcome, Sweep, holds
 
 # What submitit and joblib raise, each by classes of its own, where a process of theirs died; Python's own are faults.
 DEAD, FAULTS = RuntimeError, (NotImplementedError, RecursionError)
@@ -40,6 +42,8 @@ def run_sweep(overrides: Sequence[str]) -> None:
     settings = with_sweep_folder(overrides)
     check("train", settings)
     which = which_jobs(settings)
+    check_metrics(settings)
+    rehearse(settings)
     folder = sweep_folder(settings)
     new, sweep = not folder.exists(), Sweep.take(folder, command(overrides))
     with _signals_stop(sweep):
@@ -91,12 +95,14 @@ class Job:
         try:
             settings = compose.plain(config, "train")
             check_shape(settings)
+            check_metric(settings["metric"])
         except TextVAEError as error:
             self.sweep.record(folder, FAILED, str(error), fresh=True)
             return None
         settings["overrides"] = list(hydra.overrides.task)
         if settings["tracker"].get("group", "") is None:
             settings["tracker"]["group"] = self.sweep.folder.name
+        folder = _former(folder, hydra.job.override_dirname, settings)
         alone = _process() == self.home
         if alone:
             say(f"job {hydra.job.num + 1}: {folder.name}")
@@ -117,17 +123,6 @@ class Job:
         if status:
             how = f"signal {-status}" if status < 0 else f"status {status}"
             self.sweep.bury(folder, f"its process ended with {how}; out of memory?")
-
-
-def score(folder: Path, metric: str) -> float | None:
-    """The metric of a finished run at the epoch of its least valid/neg_elbo."""
-    if not (folder / "summary.json").exists():
-        return None
-    rows = [row for row in read_run(folder).rows if row.get(metric) is not None]
-    if not rows:
-        say(f"{folder} has logged no {metric}")
-        return None
-    return float(min(rows, key=lambda row: row.get("valid/neg_elbo") or float("inf"))[metric])
 
 
 def conclude(sweep: Sweep, overrides: Sequence[str], stopped: bool, trouble: str) -> None:
@@ -152,6 +147,16 @@ def conclude(sweep: Sweep, overrides: Sequence[str], stopped: bool, trouble: str
         raise TextVAEError(_failures(of[FAILED], len(jobs)) + (f"; {trouble}" if trouble else ""))
     if left or trouble:
         raise TextVAEError(f"{trouble or 'jobs were left open'}; go on with: {again}")
+
+
+def _former(folder: Path, overrides: str, settings: dict[str, Any]) -> Path:
+    """The folder of a job that was run when a name had no digest; Hydra has made the other one."""
+    former = folder.with_name(folder_name(overrides))
+    if former == folder or not holds(former, settings):
+        return folder
+    with suppress(OSError):
+        folder.rmdir()
+    return former
 
 
 def _failures(failed: Sequence[Outcome], jobs: int) -> str:

@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from textvae.cli import compose
+from textvae.cli.folders import folder_name
 from textvae.cli.locations import config_directory
 from textvae.cli.overrides import parsed, with_text
 from textvae.errors import ConfigError
@@ -33,7 +33,7 @@ def one_word_flags(arguments: Sequence[str]) -> list[str]:
 
 def is_sweep(overrides: Sequence[str]) -> bool:
     """Whether Hydra is to run several jobs, and not to print help or a config."""
-    flags = {item for item in overrides if _is_flag(item) and key_of(item) not in OWN_FOLDER}
+    flags = {item for item in overrides if is_flag(item) and key_of(item) not in OWN_FOLDER}
     return flags <= set(MULTIRUN) and bool(flags or any(key_of(item) == "sweep" for item in overrides))
 
 
@@ -54,7 +54,7 @@ def with_sweep_folder(overrides: Sequence[str]) -> list[str]:
     if any(key_of(item) == "sweep_dir" for item in settings):
         return settings
     telling = [value_of(settings, "experiment", ""), value_of(settings, "sweep", "")]
-    name = compose.folder_name("-".join(filter(None, telling)) or "train")
+    name = folder_name("-".join(filter(None, telling)) or "train")
     what = sorted(item for item in settings if not within(key_of(item), HOW | BY_WHOM))
     digest = hashlib.sha256("\n".join(what).encode()).hexdigest()[:8]
     return [*settings, f"sweep_dir=sweeps/{name}-{digest}"]
@@ -64,8 +64,8 @@ def sweep_folder(settings: Sequence[str]) -> Path:
     """The folder that sweep_dir names. ConfigError where it is no plain text: what Hydra makes of it is not known here."""
     given = value_of(settings, "sweep_dir", "")
     values = [override.value() for override in parsed(with_text([f"sweep_dir={given}"]))]
-    if not values or not isinstance(values[0], str) or "${" in values[0]:
-        raise ConfigError(f"sweep_dir is {given}, must be the name of a folder as it stands")
+    if not values or not isinstance(values[0], str) or not values[0] or "${" in values[0]:
+        raise ConfigError(f"sweep_dir is {given or 'empty'}, must be the name of a folder as it stands")
     return Path(values[0])
 
 
@@ -75,12 +75,12 @@ def for_hydra(settings: Sequence[str]) -> list[str]:
     Hydra first composes a config without what is swept. Where a section is, as in `experiment=a,b data.train=100`, that
     config may lack the keys of others: as choices among one value they wait for the jobs.
     """
-    flags = [item for item in settings if _is_flag(item)]
+    flags = [item for item in settings if is_flag(item)]
     try:
-        items = [OverridesParser.create().parse_override(item) for item in settings if not _is_flag(item)]
+        items = [OverridesParser.create().parse_override(item) for item in settings if not is_flag(item)]
     except HydraException:
         return ["-m", *settings]  # Hydra says what is wrong with it
-    late = any(item.is_sweep_override() and _is_section(item.key_or_group) for item in items)
+    late = any(item.is_sweep_override() and is_section(item.key_or_group) for item in items)
     shared = ["sweep", *(item.key_or_group for item in items if not item.is_sweep_override())]
     apart = ",".join(f"'{key}'" for key in shared)
     return [
@@ -91,11 +91,11 @@ def for_hydra(settings: Sequence[str]) -> list[str]:
     ]
 
 
-def _is_flag(word: str) -> bool:
+def is_flag(word: str) -> bool:
     return word.startswith("-")
 
 
-def _is_section(key: str) -> bool:
+def is_section(key: str) -> bool:
     return (config_directory() / key).is_dir()
 
 

@@ -26,8 +26,9 @@ class Reread(Generic[T]):
 class Corpus:
     """Sentences of each split (blank ones among them), a label for each where there are labels.
 
-    fingerprint: changes when the text does; facts: figures that are known of the corpus, such as its entropy
-    in nats; notes: lines that a user should see; known_labels: all labels there are, where the source knows them.
+    fingerprint: changes when the text does, and is made in the way that `form` names; facts: figures that are known of
+    the corpus, such as its entropy in nats; notes: lines that a user should see; known_labels: all labels there are,
+    where the source knows them.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Corpus:
     facts: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     known_labels: tuple[str, ...] = ()
+    form: str = ""
 
     def label_names(self, splits: Sequence[str]) -> list[str]:
         """The known ones, or those of `train`, else of `splits`: by value where all are numbers, else by the alphabet.

@@ -1,5 +1,7 @@
 """Any text set of the hub, by name and column, through the `datasets` library."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +21,8 @@ _TIMEOUT = 5  # seconds until the hub counts as out of reach
 class HubCorpus:
     """Sentences are the rows of `column`; train, valid, test name splits, or slices such as `train[:5%]`.
 
-    Read from the library's own mapped files; label: a column of labels.
+    Read from the library's own mapped files; label: a column of labels. What identifies the corpus are the last
+    part of the set's name and the rows of these columns in each split, wherever they lie.
     """
 
     dataset: str
@@ -37,16 +40,18 @@ class HubCorpus:
         sets = {
             split: load_split(self.dataset, self.config, self.revision, name) for split, name in names.items()
         }
+        columns = [column for column in (self.column, self.label) if column]
         for found in sets.values():
-            for column in filter(None, (self.column, self.label)):
+            for column in columns:
                 if column not in found.column_names:
                     has = ", ".join(found.column_names)
                     raise DataError(f"{self.dataset} has no column {column!r}; it has: {has}")
         return Corpus(
             name=Path(self.dataset).name,
             splits={split: Reread(partial(_sentences, found, self.column)) for split, found in sets.items()},
-            fingerprint=f"{self} {[(found.num_rows, _files(found)) for found in sets.values()]}",
+            fingerprint=str({split: _checksum(found, columns) for split, found in sets.items()}),
             labels=None if self.label is None else _label_columns(sets, self.label),
+            form="rows",
         )
 
 
@@ -89,10 +94,14 @@ def _labels(found: Any, label: str) -> Iterator[Any]:
         raise DataError(f"column {label!r}: {error}; choose splits that have labels, or no label") from error
 
 
-def _files(found: Any) -> list[tuple[str, int]]:
-    """Their folders' names hold the hub's commit, so that a changed set has another fingerprint."""
-    paths = [Path(file["filename"]) for file in found.cache_files]
-    return [(str(path), path.stat().st_size) for path in paths]
+def _checksum(found: Any, columns: list[str]) -> str:
+    """Of the rows, with the names of classes, which stand in them as numbers."""
+    chosen = found.select_columns(columns)
+    classes = [getattr(chosen.features[column], "names", None) for column in columns]
+    digest = hashlib.sha256(json.dumps(classes).encode())
+    for rows in chosen.iter(batch_size=1000):
+        digest.update(json.dumps([rows[column] for column in columns], default=str).encode())
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -27,7 +27,8 @@ class Prepared:
 
     facts: `vocabulary`; of each split `SPLIT/sentences`, `SPLIT/tokens` (targets, end-of-sentence counted),
     `SPLIT/tokens_per_sentence`, `SPLIT/longest`, `SPLIT/unknown_share`; and what the source knows of itself.
-    label_names: of labels 0, 1, ... fingerprint: changes when the text of the corpus does, or which of it goes where.
+    label_names: of labels 0, 1, ... fingerprint: changes when the text of the corpus does, or which of it goes where;
+    behind a colon where what stands before it says how it was made.
     """
 
     tokenizer: Tokenizer
@@ -73,7 +74,8 @@ def prepare(
             trained = trainer.train(corpus.splits.get("train", ()))
             names = list(label_names) or corpus.label_names(splits)
             _tokenise(corpus, trained, limit, splits, names, made)
-    return _open(folder, splits, _digest([corpus.name, corpus.fingerprint]))
+    form = f"{corpus.form}:" if corpus.form else ""
+    return _open(folder, splits, form + _digest([corpus.name, corpus.fingerprint]))
 
 
 def _digest(state: list[Any]) -> str:

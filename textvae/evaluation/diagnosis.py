@@ -21,17 +21,16 @@ def kl_is_low(kl: float | Tensor, threshold: float = 0.1) -> bool:
 
 
 def diagnose(
-    kl_per_dim: Tensor | Sequence[float], means: Tensor, variances: Tensor, active_units: int
+    kl_per_dim: Tensor | Sequence[float], means: Tensor, variances: Tensor, active_units: int, parted: bool
 ) -> dict[str, Any]:
     """The status, with its evidence, from each group's mean KL (G,) and all posteriors' mean, variance (N,Z).
 
-    A dimension is active where its KL is above 0.01 nats. Where the KL has no part for each dimension (G != Z) the
-    active units count, which a single sentence cannot show. mu_variance: over x, in the mean of the dimensions;
-    mean_logvar: the mean over x and dimensions.
+    A dimension is active where its KL is above 0.01 nats. Where the groups are not the dimensions (`parted` false: layers,
+    or the KL as a whole) the active units count, which a single sentence cannot show. mu_variance: over x, in the mean of
+    the dimensions; mean_logvar: the mean over x and dimensions.
     """
     kl = torch.as_tensor(kl_per_dim, dtype=torch.float64)
     sentences, total = means.shape
-    parted = len(kl) == total
     active = int((kl > ACTIVE_KL).sum()) if parted else active_units
     # A point mass has variance 0: the smallest number keeps the logarithm one that JSON can hold.
     log_variances = variances.double().clamp_min(torch.finfo(torch.float32).tiny).log()

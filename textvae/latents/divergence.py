@@ -12,6 +12,7 @@ from torch.distributions import Distribution, Independent, Normal, kl_divergence
 from textvae.latents.distributions import factorises
 
 PairDensity = Callable[[Tensor], Tensor]
+PER_DIMENSION = "exact per dimension"
 
 # Rounding, in nats, beyond which the products of Gaussian pairs are taken in float64.
 ROUNDING_TOLERANCE = 1e-3
@@ -43,7 +44,7 @@ def kl_of_layers(q: Distribution, p: Distribution, z: Tensor) -> Tensor | None:
 def kl_kind(q: Distribution, p: Distribution) -> str:
     """How kl_groups comes by its figure: "exact per dimension", "exact" or "sampled"."""
     if _kl_per_dimension(q, p) is not None:
-        return "exact per dimension"
+        return PER_DIMENSION
     return "sampled" if _registered_kl(q, p) is None else "exact"
 
 

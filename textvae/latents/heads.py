@@ -17,6 +17,7 @@ class Head(nn.Module):
     name or with its settings.
     `joint`: in training a sentence's posterior depends on the others of its batch.
     `factorises`: q(z|x) is a product over the dimensions of z.
+    `tells`: the names of the facts that its posteriors have of their own.
     """
 
     size: int
@@ -24,6 +25,7 @@ class Head(nn.Module):
     path: str | Mapping[str, Any] = "linear"
     joint = False
     factorises = False
+    tells: tuple[str, ...] = ()
 
     def gauges(self) -> dict[str, Tensor]:
         """What a log of training should show of the head."""

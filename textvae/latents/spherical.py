@@ -21,6 +21,7 @@ class FixedConcentration(Head):
     """
 
     space = SPHERE
+    tells = ("kappa",)
     path = "spherical"
 
     def __init__(self, inputs: int, size: int = 32, kappa: float = 25.0) -> None:

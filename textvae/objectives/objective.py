@@ -76,8 +76,9 @@ def build_objective(
     schedule = construct(SCHEDULES, config["schedule"], "schedule", steps_per_epoch=steps_per_epoch)
     rate = construct(RATES, config["rate"], "rate", dimensions=head.size)
     terms: dict[str, Term] = {}
+    label = (config.get("condition") or {}).get("decoder", 0)
+    sizes = {"vocabulary": vocabulary, "latent": head.size, "label": label}
     for name, settings in (config.get("terms") or {}).items():
-        sizes = {"vocabulary": vocabulary, "latent": head.size}
         if not isinstance(settings, Mapping):
             raise ConfigError(
                 f"terms.{name} is {settings!r}, must be a group of settings; ~terms.{name} is without it"

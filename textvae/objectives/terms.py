@@ -35,21 +35,26 @@ class BagOfWords(Weighted):
     """-weight sum_t log f(w_t; z) over a sentence's words without its end, f = softmax(W2 tanh(W1 z)).
 
     z must say which words come, in no order, without the help of those before (Zhao et al. 2017, arXiv
-    1703.10960). f is a network of this term's own and trains with the generative part; no measurement reads it.
+    1703.10960). Where the decoder reads a vector of `label` units beside z so does f, as published: z need not say what
+    is known. f is a network of this term's own and trains with the generative part; no measurement reads it.
     """
 
-    def __init__(self, vocabulary: int, latent: int, weight: float = 1.0, hidden: int = 256) -> None:
+    def __init__(
+        self, vocabulary: int, latent: int, label: int = 0, weight: float = 1.0, hidden: int = 256
+    ) -> None:
         super().__init__(weight)
         if latent < 1 or hidden < 1:
             raise ValueError(
                 f"a bag of words needs a z (of {latent}) and hidden units ({hidden}), at least 1"
             )
-        self.predict = nn.Sequential(nn.Linear(latent, hidden), nn.Tanh(), nn.Linear(hidden, vocabulary))
+        self.predict = nn.Sequential(
+            nn.Linear(latent + label, hidden), nn.Tanh(), nn.Linear(hidden, vocabulary)
+        )
 
     def value(self, output: Output) -> Tensor:
         targets, last = output.batch.targets, output.batch.lengths[:, None] - 1
         words = torch.arange(targets.shape[1], device=targets.device) < last
-        log_f = self.predict(output.z).log_softmax(-1)  # (S,B,V)
+        log_f = self.predict(output.told).log_softmax(-1)  # (S,B,V)
         chosen = log_f.gather(-1, targets.expand(len(log_f), -1, -1))
         return -(chosen * words).sum(-1).mean()
 

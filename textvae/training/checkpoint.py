@@ -56,9 +56,15 @@ class RunFolder:
         write_json(self.config, config)
 
     def is_of(self, corpus: str) -> bool:
-        """Whether the run was begun on the text of this fingerprint; so is one that says nothing of it."""
+        """Whether the run was begun on the text of this fingerprint; so is one that says nothing of it.
+
+        An earlier version of the program may have made the run's in another way: that one says nothing either.
+        """
         said = _read_json(self.corpus) if self.corpus.is_file() else {"fingerprint": corpus}
-        return isinstance(said, dict) and said.get("fingerprint") == corpus
+        before = said.get("fingerprint") if isinstance(said, dict) else None
+        if not isinstance(before, str):
+            return False
+        return before == corpus or before.rpartition(":")[0] != corpus.rpartition(":")[0]
 
     def read_config(self) -> dict[str, Any]:
         if not self.path.is_dir():

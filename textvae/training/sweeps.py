@@ -164,6 +164,11 @@ def found(folder: Path) -> tuple[str, str]:
     return (OPEN if state == FINISHED else state), job.get("reason", "")
 
 
+def holds(folder: Path, config: Config) -> bool:
+    """Whether a run of this config lies there."""
+    return RunFolder(folder).config.exists() and not _difference(folder, config)
+
+
 def go_on(folder: Path, config: Config, console: Console, sweep: Sweep) -> None:
     """Starts the run, or goes on with it from the last state that one of its stages has saved."""
     begun = RunFolder(folder).config.exists()
