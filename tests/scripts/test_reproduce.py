@@ -87,7 +87,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, int, str]:
     with pytest.raises(BlockingIOError):
         lock(place.run("vae"))
     process.send_signal(signal.SIGHUP)
-    said.append(process.communicate(timeout=100)[0])
+    said.append(process.communicate(timeout=200)[0])
     lock(place.run("vae"))  # free again
     return place, process.returncode, "".join(said)
 
