@@ -10,9 +10,7 @@ from torch.nn import functional as F
 State = tuple[Tensor, ...]  # (h, c), each (layers, N, H)
 
 ROWS = 256  # of states at a time on a CPU
-WORDS = (
-    32  # at a time there: every number of words has kernels of its own, which keep memory in proportion to it
-)
+WORDS = 32  # at a time there: each number of words has kernels of its own, whose memory grows with it
 
 
 class Recurrence:
