@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_experiments import QUIET, composed, shrunk
+from textvae.training import trainer
 from textvae.training.run import resume_run, start_run
 
 
@@ -29,6 +30,14 @@ def test_the_steps_since_the_last_row_are_logged_where_a_limit_ends_an_epoch(
 ) -> None:
     start_run(config(max_steps, log_every), tmp_path / "run", QUIET)
     assert list(logged(tmp_path / "run")) == steps == list(logged(tmp_path / "run", "train/rec"))
+
+
+def test_freed_memory_goes_back_within_an_epoch(tmp_path, monkeypatch) -> None:
+    released: list[int] = []
+    monkeypatch.setattr(trainer, "RELEASE", 4)
+    monkeypatch.setattr(trainer, "release_freed_memory", lambda: released.append(1))
+    start_run(config(11, 100), tmp_path / "run", QUIET)  # ends before its epoch does
+    assert len(released) == 2
 
 
 def test_a_run_that_goes_on_logs_as_if_it_had_not_ended(tmp_path) -> None:

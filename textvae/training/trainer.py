@@ -25,6 +25,8 @@ from textvae.training.updaters import Updater
 
 Progress = Callable[[str, int, int], None]  # what, done, of
 
+RELEASE = 100  # steps, after which freed memory goes back: more often would cost time, and less often blocks spread in it
+
 
 class Trainer:
     """Goes through the epochs of `batches`, validates after each, keeps the best weights and the last state.
@@ -103,6 +105,8 @@ class Trainer:
     def _between_steps(self) -> None:
         if self.step % self.limits.log_every == 0:
             self._log_training()
+        if self.step % RELEASE == 0:
+            release_freed_memory()
         if self.stop_requested():
             self.save()
             raise Interrupted(
