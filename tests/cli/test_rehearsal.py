@@ -23,6 +23,10 @@ LACKS = r"has no setting '{}'.*"
         ["sweep=free_bits", "experiment=ptb/free_bits", "+term=[mmd,mu_forcing]", "terms.mmd.weight=2"],
         ["sweep=latent_size", "experiment=ptb/vq,ptb/annealing", "latent.size=32,64"],
         ["sweep=seeds", "experiment=glob(nothing)"],
+        ["sweep=seeds", "name=run${hydra:job.num}"],
+        ["sweep=seeds", "~latent"],
+        ["sweep=seeds,latent_size", "experiment=ptb/lm"],
+        ["sweep=optuna", "latent=von_mises_fisher", "prior=uniform_sphere", "latent.kappa=interval(0,40)"],
         ["schedule=linear", "rate.delta=1"],
     ],
 )
@@ -40,10 +44,14 @@ def test_what_goes_together(settings: list[str]) -> None:
             + "schedule=linear,logistic can be made; "
             "add '~schedule.warmup_epochs' to leave out",
         ),
+        (
+            ["sweep=schedules", "experiment=grammar/cured", "launcher=joblib", "hydra.launcher.n_jobs=4"],
+            "with schedule=constant: ",
+        ),
         (["sweep=schedules", "experiment=grammar/pi_control"], "add '~schedule.target' '~schedule.ki'"),
         (["sweep=optuna", "experiment=ptb/pi_control"], LACKS.format("target") + "add '~schedule.target'"),
         (["sweep=optuna", "schedule=linear"], "schedule.beta is nothing that the chosen schedule has"),
-        (["sweep=optuna", "experiment=ptb/minimum_rate"], "schedule.beta=0.1: .*charged 0.1 at times"),
+        (["sweep=optuna", "experiment=ptb/minimum_rate"], "schedule.beta=0.55: .*charged 0.55 at times"),
         (["sweep=free_bits", "experiment=ptb/hinge"], LACKS.format("delta") + "add '~rate.delta'"),
         (["sweep=latent_size", "experiment=ptb/lm"], "latent.size is nothing that the chosen latent has"),
         (["sweep=latent_size", "experiment=ptb/vq"], "those of latent.size=32,64,128 can be made$"),

@@ -25,6 +25,7 @@ def test_gradient_is_that_of_the_mask():
 def test_off_in_evaluation_and_at_zero():
     x = torch.randn(5, 3)
     assert Dropout(0.0)(x) is x
+    assert Dropout(0)(x) is x
     assert Dropout(0.5).eval()(x) is x
 
 

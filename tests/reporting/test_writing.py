@@ -81,6 +81,12 @@ def test_what_another_report_left_goes_and_nothing_else(runs, tmp_path):
     assert all((out / name).read_text() == content for name, content in kept.items())
 
 
+def test_a_folder_without_a_report_keeps_all_it_has(runs, tmp_path):
+    (tmp_path / "kl_per_dimension.png").write_text("mine")
+    assert tmp_path / "kl_per_dimension.png" not in write_report(runs, tmp_path)
+    assert (tmp_path / "kl_per_dimension.png").read_text() == "mine"
+
+
 def test_a_folder_that_cannot_be_is_an_error_of_one_line(runs, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="output="):

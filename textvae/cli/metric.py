@@ -31,6 +31,8 @@ def check_metrics(settings: Sequence[str]) -> None:
     """The same for the command line's, as far as it says one."""
     for override in parsed(settings):
         if override.key_or_group == "metric" and "${" not in str(override.input_line):
+            if override.is_sweep_override():
+                raise ConfigError(f"{override.input_line}: a search minimises one metric")
             check_metric(override.value())
 
 

@@ -22,15 +22,18 @@ from textvae.objectives.objective import build_objective
 from textvae.registry import construct
 from textvae.training.shape import check_shape
 
+MOST = 8  # values of a key besides its first one: of long ranges the last ones stand for all
+
 Job = dict[str, str]  # key -> override, of the keys that have several values
+NEEDED = {"latent", "schedule", "rate"}
 Values = Mapping[str, Sequence[str]]  # key -> its overrides, of which each job has one
 
 
 def rehearse(settings: Sequence[str]) -> None:
     """Makes of each job of a sweep=NAME what can be made without data and network; nothing where no sweep is named.
 
-    ConfigError, with what can be added, where settings do not go together. Of a search, each choice and one end of each
-    interval. What Hydra cannot read is left to it.
+    ConfigError, with what can be added, where settings do not go together. Of a search, each choice and the
+    middle of each interval. What Hydra cannot read is left to it.
     """
     if value_of(settings, "sweep", "null") == "null":
         return
@@ -44,6 +47,8 @@ def rehearse(settings: Sequence[str]) -> None:
         if not all(values.values()):
             return  # a glob that nothing matches
         varied = {key: overrides for key, overrides in values.items() if len(overrides) > 1}
+        if "sweep" in varied:
+            return  # each of them has its own params, which Hydra's sweepers do not read
         fixed = {key: overrides[0] for key, overrides in values.items() if key not in varied}
         made = [(job, _problem([*fixed.values(), *job.values()])) for job in _jobs(varied)]
         for job, problem in made:
@@ -60,14 +65,17 @@ def rehearse(settings: Sequence[str]) -> None:
 def _given(settings: Sequence[str]) -> Values:
     """What the command line says."""
     folders = [Path(item.partition("=")[2]).absolute() for item in settings if is_flag(item) and "=" in item]
-    search = [f"hydra.searchpath=[{','.join(f'file://{folder}' for folder in folders)}]"] if folders else []
+    quoted = [f"'file://{folder}'" for folder in folders]
+    search = [f"hydra.searchpath=[{','.join(quoted)}]"] if folders else []
     items = [*search, *with_text([item for item in settings if not is_flag(item)])]
     return _each_of(_parser().parse_overrides(items))
 
 
 def _params(given: Values) -> Values:
     """What the sweep itself varies or sets; the command line's values come before its own, as in Hydra's sweepers."""
-    own = [items[0] for key, items in given.items() if key == "sweep" or key.startswith("hydra")]
+    own = [
+        items[0] for key, items in given.items() if key in ("sweep", "launcher") or key.startswith("hydra")
+    ]
     params = compose("train", own, return_hydra_config=True).hydra.sweeper.params or {}
     return _each_of(_parser().parse_overrides([f"{key}={value}" for key, value in params.items()]))
 
@@ -83,10 +91,16 @@ def _each_of(overrides: Sequence[Override]) -> Values:
 def _each(override: Override) -> list[str]:
     key = override.get_key_element()
     if override.is_interval_sweep():
-        return [f"{key}={override.value().start}"]  # type: ignore[union-attr]
+        return [f"{key}={_middle(override.value())}"]
     if override.is_sweep_override():
         return [f"{key}={value}" for value in override.sweep_string_iterator()]
     return [str(override.input_line)]
+
+
+def _middle(interval: Any) -> float:
+    start, end = interval.start, interval.end
+    whole = isinstance(start, int) and isinstance(end, int) and end > start + 1
+    return (start + end) // 2 if whole else (start + end) / 2
 
 
 def _jobs(varied: Values) -> Iterator[Job]:
@@ -96,7 +110,7 @@ def _jobs(varied: Values) -> Iterator[Job]:
     for chosen in product(*sections.values()):
         first = dict(zip(sections, chosen, strict=True)) | {key: items[0] for key, items in others.items()}
         yield first
-        yield from (first | {key: item} for key, items in others.items() for item in items[1:])
+        yield from (first | {key: item} for key, items in others.items() for item in items[1:][-MOST:])
 
 
 def _problem(overrides: Sequence[str]) -> ConfigError | None:
@@ -105,14 +119,17 @@ def _problem(overrides: Sequence[str]) -> ConfigError | None:
     except (HydraException, OmegaConfBaseException) as error:
         return ConfigError(said_by_hydra(error, "train"))
     except ConfigError as error:
-        return error
+        return None if "HydraConfig was not set" in str(error) else error  # ${hydra:...}, which a job knows
     return None
 
 
 def _make(config: dict[str, Any]) -> None:
     """The parts that data and network have no say in; sizes that they would give are the least there can be."""
+    if not config.keys() >= NEEDED:
+        return  # the job says what a model needs
     check_shape(config)
-    check_metric(config["metric"])
+    if config["metric"] is not None:
+        check_metric(config["metric"])
     head = construct(HEADS, config["latent"], "latent", inputs=1)
     build_objective(config, steps_per_epoch=1, vocabulary=1, head=head)
 

@@ -60,14 +60,16 @@ def _first_stage_kept(
     first = pretraining_of(config)
     if first is None or within(f"train.{setting}", HOW):
         return config, []
+    word = f"pretraining.train.{setting}"
+    if any(key_of(item) == word and not item.startswith(KEPT) for item in config.get("overrides", [])):
+        return config, []  # its own was asked for, and stays
     changes = config["pretraining"]
     own = changes.get("train") or {}
     if first["train"][setting] != config["train"][setting] or not (own_steps or setting in own):
         return config, []
     before = first["train"][setting]
     kept = {**changes, "train": {**own, setting: before}}
-    word = f"{KEPT}train.{setting}={'null' if before is None else before}"
-    return {**config, "pretraining": kept}, [word]
+    return {**config, "pretraining": kept}, [f"++{word}={'null' if before is None else before}"]
 
 
 def _replaced(before: Sequence[str], words: Sequence[str]) -> list[str]:

@@ -95,7 +95,8 @@ class Job:
         try:
             settings = compose.plain(config, "train")
             check_shape(settings)
-            check_metric(settings["metric"])
+            if settings["metric"] is not None:
+                check_metric(settings["metric"])
         except TextVAEError as error:
             self.sweep.record(folder, FAILED, str(error), fresh=True)
             return None

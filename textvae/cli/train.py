@@ -28,7 +28,11 @@ def train(config: dict[str, Any]) -> None:
     overrides = [item for item in HydraConfig.get().overrides.task if not item.startswith("resume=")]
     if config["resume"]:
         folder = RunFolder(config["resume"])
-        changed = amended(folder.read_config(), overrides, own_steps=folder.last.exists())
+        changed = amended(
+            folder.read_config(),
+            overrides,
+            own_steps=folder.last.exists() or RunFolder(folder.pretraining).summary.exists(),
+        )
         resume_run(changed, folder.path, console())
         return
     config["overrides"] = overrides

@@ -18,7 +18,7 @@ class Dropout(nn.Module):
         super().__init__()
         if not 0 <= p < 1:
             raise ValueError(f"dropout is {p}, must be in [0, 1)")
-        self.p, self.bits = p, SHORT if (p * 2**SHORT).is_integer() else LONG
+        self.p, self.bits = p, LONG if p * 2**SHORT % 1 else SHORT
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:

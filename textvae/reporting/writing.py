@@ -18,12 +18,12 @@ NAMES = frozenset({"table.md", "table.csv", "table.json", "report.html", *(f"{na
 def write_report(runs: Sequence[Run], folder: Path) -> list[Path]:
     """Writes all that the runs give cause for and returns the paths. ConfigError where the folder cannot be written.
 
-    What an earlier report has left there goes, where this one has no such file; nothing else does.
+    Where an earlier report lies there its files go that this one has not; nothing else does.
     """
     files = _contents(runs)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in NAMES - files.keys():
+        for name in NAMES - files.keys() if (folder / "report.html").exists() else ():
             (folder / name).unlink(missing_ok=True)
         for name, content in files.items():
             _replace(folder / name, content)

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from textvae.errors import ConfigError
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -23,18 +21,6 @@ class Limits:
             raise ValueError(
                 f"log_every is {self.log_every} (at least 1), checkpoint_minutes {self.checkpoint_minutes} (above 0)"
             )
-
-    def check_ahead(self, epochs: int, steps: int) -> None:
-        """ConfigError where so many begun epochs or steps lie beyond them: no run with these limits gets there."""
-        for name, limit, there in (
-            ("max_epochs", self.max_epochs, epochs),
-            ("max_steps", self.max_steps, steps),
-        ):
-            if limit is not None and limit < there:
-                unit = name.removeprefix("max_")
-                raise ConfigError(
-                    f"train.{name} is {limit}, but the run is at {there} {unit} already: give at least {there}"
-                )
 
 
 @dataclass

@@ -205,10 +205,9 @@ class Trainer:
         save_state(self.folder.last, self.state_dict())
 
     def restore(self) -> None:
-        """CheckpointError where the saved state is that of another config, ConfigError where its limits lie behind it."""
+        """CheckpointError where the saved state is that of another config."""
         state = load_state(self.folder.last)
         try:
-            self.limits.check_ahead(state["epoch"] + (state["position"] > 0), state["step"])
             self.load_state_dict(state)
         except (KeyError, RuntimeError, ValueError) as error:
             first = "".join(str(error).splitlines()[:2])  # the other tensors' lines would follow
