@@ -79,7 +79,12 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, int, str]:
     place.define(epochs=100000)
     command = [sys.executable, str(ROOT / "scripts" / "reproduce.py"), *place.words("tiny", "--jobs", "2")]
     process = subprocess.Popen(
-        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # nohup's children would ignore it
     )
     assert process.stdout
     said = [process.stdout.readline() for _ in range(3)]  # both start, the broken one fails
