@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tests.tiny import tiny_model
-from textvae.training.compute import compute, multiplies_bfloat16
+from textvae.training.compute import compute
+from textvae.training.hardware import multiplies_bfloat16
 
 
 def test_choices_are_kept():
@@ -50,7 +51,7 @@ MEMORY = """
 import sys
 from pathlib import Path
 import torch
-from textvae.training.compute import compute, multiplies_bfloat16
+from textvae.training.compute import compute
 
 def anonymous():
     (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon")]

@@ -13,8 +13,8 @@ from textvae.networks.decoder import LSTMDecoder
 from textvae.networks.encoder import LSTMEncoder
 from textvae.networks.recurrence import Recurrence
 from textvae.registry import construct
+from textvae.training.hardware import float32_precision, gains_by_bfloat16
 
-FLOAT32_ERROR = 1e-5  # of a product in float32, relative to its largest element
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
@@ -46,7 +46,7 @@ def compute(
 ) -> Compute:
     """device: auto, cpu or cuda; precision: auto, float32 or bfloat16; threads: null leaves it to torch.
 
-    auto takes CUDA where it is, and bfloat16 where the hardware multiplies it. normaliser_words: null is exact.
+    auto takes CUDA where it is, and bfloat16 where products in it are the faster ones. normaliser_words: null is exact.
     kernels: see keep_kernels; null leaves it to the library. ValueError for anything else, for a device that is not
     there, and for less than one word or kernel.
     """
@@ -69,13 +69,14 @@ def compute(
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise ValueError("device is cuda, but torch finds no CUDA device here")
     types: Mapping[str, Callable[[], torch.dtype]] = {
-        "auto": lambda: torch.bfloat16 if multiplies_bfloat16(chosen) else torch.float32,
+        "auto": lambda: torch.bfloat16 if gains_by_bfloat16(chosen) else torch.float32,
         "float32": lambda: torch.float32,
         "bfloat16": lambda: torch.bfloat16,
     }
     if kernels is not None:
         keep_kernels(kernels)
-    _quicken_float32(chosen)
+    torch.backends.cudnn.allow_tf32 = False  # of CUDA's LSTMs, which would lose digits
+    torch.set_float32_matmul_precision(float32_precision(chosen))
     keep_freed_memory()
     return Compute(chosen, _choice("precision", precision, types)(), normaliser_words)
 
@@ -83,29 +84,6 @@ def compute(
 def build_compute(config: Mapping[str, Any]) -> Compute:
     """That of a config with the section compute. ConfigError for what is not there."""
     return construct({"compute": compute}, {"name": "compute", **config["compute"]}, "compute")
-
-
-def multiplies_bfloat16(device: torch.device) -> bool:
-    """Whether the hardware has matrix products in bfloat16."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-
-
-def _quicken_float32(device: torch.device) -> None:
-    """Lets torch take its faster path for products in float32 where that keeps their precision.
-
-    On some processors the switch means another library at the same precision, on others (AMX, CUDA) products of
-    fewer digits: only the error tells. The LSTMs of CUDA's library have a switch of their own, which is for the latter.
-    """
-    torch.backends.cudnn.allow_tf32 = False
-    generator = torch.Generator().manual_seed(0)
-    a, b = (torch.randn(256, 256, generator=generator).to(device) for _ in range(2))
-    exact = a.double() @ b.double()
-    torch.set_float32_matmul_precision("medium")
-    if float(((a @ b).double() - exact).abs().max() / exact.abs().max()) > FLOAT32_ERROR:
-        torch.set_float32_matmul_precision("highest")
 
 
 def keep_kernels(count: int) -> None:
