@@ -78,3 +78,27 @@ def test_an_improbable_word_keeps_its_logarithm():
     hidden = torch.tensor([[200.0, 0.0]], requires_grad=True)
     log_p = CrossEntropy()(hidden, torch.eye(2), torch.tensor([1]))
     assert log_p.item() == pytest.approx(-200)
+
+
+@pytest.mark.parametrize("shift", [-400.0, -80.0, 80.0, 400.0])
+def test_logits_beyond_the_range_of_their_exponentials(shift):
+    """One token's logits are far from 0, those of the others are not: all keep value and gradients."""
+    hidden, weight, targets = problem()
+    hidden, weight = hidden.detach(), torch.cat([weight.detach(), torch.ones(len(weight), 1)], 1)
+    hidden = torch.cat([hidden, torch.zeros(len(hidden), 1)], 1)
+    hidden[3, -1] = shift
+    single = [x.float().requires_grad_() for x in (hidden, weight)]
+    double = [x.double().requires_grad_() for x in (hidden, weight)]
+    got, expected = CrossEntropy()(*single, targets), plain(*double, targets)
+    torch.testing.assert_close(got.double(), expected, atol=2e-4, rtol=0)
+    for a, b in zip(
+        torch.autograd.grad(got.sum(), single), torch.autograd.grad(expected.sum(), double), strict=True
+    ):
+        assert (a.double() - b).norm() < 1e-4 * b.norm()
+
+
+def test_a_loss_that_is_no_number_stays_none():
+    hidden, weight, targets = problem()
+    broken = hidden.detach().clone().index_fill_(0, torch.tensor([3]), torch.nan).requires_grad_()
+    log_p = CrossEntropy()(broken, weight, targets)
+    assert log_p[3].isnan() and log_p[:3].isfinite().all()

@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 from textvae.networks.normaliser import estimated_log_normaliser
 
-READINGS = 256  # words from whose probabilities the normaliser is read
+ROWS = 16  # of exponentials that are added up at once
+LEAST, MOST = 1e-30, 1e30  # of a normaliser that float32 and bfloat16 hold with all digits
 SAMPLES = 64  # of the same words: from so many on an estimated normaliser takes less time than a full one
-UNDERFLOW = 1e-30  # below it a probability in float32 has lost digits: its logarithm is taken another way
 
 
 class CrossEntropy:
@@ -95,24 +95,24 @@ def _gradients(
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """log p (N,) and, where wanted, the gradients of sum_n scale_n log p_n (scale 1 where None).
 
-    With P the softmax: d hidden_n = W[target_n] - P_n W and d W = sum_n e[target_n] h_n^T - P^T hidden.
+    With E = exp(h W^T) and its row sums s: d hidden_n = W[target_n] - E_n W / s_n and d W = sum_n e[target_n] h_n^T -
+    E^T (h / s). So no pass over E divides it.
     """
     log_p = hidden.new_empty(len(hidden))
-    d_hidden = weight[targets] if wants[0] else None
+    said = weight[targets]
+    d_hidden = torch.empty_like(hidden) if wants[0] else None
     scaled = hidden if scale is None else hidden * scale[:, None]
     d_weight = None
     columns = weight.to(products)
     for start in range(0, len(hidden), chunk):
         part = slice(start, start + chunk)
-        logits = hidden[part].to(products) @ columns.T
-        chances = logits.softmax(1)
-        log_p[part] = (hidden[part] * weight[targets[part]]).sum(1) - _log_normaliser(
-            logits, chances, hidden.dtype
-        )
+        e, sums, log_normaliser = _exponentials(hidden[part].to(products), columns, hidden.dtype)
+        log_p[part] = (hidden[part] * said[part]).sum(1) - log_normaliser
+        share = sums.reciprocal().neg_()[:, None]
         if d_hidden is not None:
-            d_hidden[part] -= chances @ columns
+            torch.addcmul(said[part], e @ columns, share, out=d_hidden[part])
         if wants[1]:
-            part_of_weight = chances.T @ scaled[part].neg().to(products)
+            part_of_weight = e.T @ (scaled[part] * share).to(products)
             d_weight = part_of_weight.to(weight.dtype) if d_weight is None else d_weight.add_(part_of_weight)
     if d_hidden is not None and scale is not None:
         d_hidden *= scale[:, None]
@@ -122,15 +122,22 @@ def _gradients(
     return log_p, d_hidden, d_weight
 
 
-def _log_normaliser(logits: Tensor, chances: Tensor, dtype: torch.dtype) -> Tensor:
-    """log sum_v exp(logit_v) (N,) from the softmax p that is at hand: logit_v - log p_v, on average over some v.
+def _exponentials(hidden: Tensor, columns: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """exp(h W^T) (N,V), its row sums in `dtype` and the logarithms of those of the logits themselves (N,).
 
-    In bfloat16 each p_v is rounded on its own, so the average of READINGS of them keeps a sixteenth of the rounding.
+    Logits keep their size, which spares two passes over them, unless a sum of so large or small ones would lose digits.
     """
-    some = slice(None, None, max(1, logits.shape[1] // READINGS))
-    read = chances[:, some].to(dtype)
-    normaliser = (logits[:, some].to(dtype) - read.log()).mean(1)
-    lost = (read < UNDERFLOW).any(1)
-    if bool(lost.any()):
-        normaliser[lost] = logits[lost].to(dtype).logsumexp(1)
-    return normaliser
+    e = (hidden @ columns.T).exp_()
+    sums = _row_sums(e, dtype)
+    if bool(((sums > LEAST) & (sums < MOST)).all()):
+        return e, sums, sums.log()
+    logits = hidden @ columns.T
+    top = logits.amax(1, keepdim=True)
+    e = logits.sub_(top).exp_()
+    sums = _row_sums(e, dtype)
+    return e, sums, sums.log() + top.squeeze(1).to(dtype)
+
+
+def _row_sums(e: Tensor, dtype: torch.dtype) -> Tensor:
+    """Of (N,V) -> (N,), in `dtype`: a few rows at a time, whose copies in it stay in a processor's cache."""
+    return torch.cat([rows.sum(1, dtype=dtype) for rows in e.split(ROWS)])
