@@ -323,7 +323,7 @@ def iw_nll(bench: Bench, seconds: float, samples: int = 500) -> dict[str, float]
             singles = [Batch(*(part[[row]] for part in batch[:3])) for row in range(len(batch.lengths))]
             torch.manual_seed(number)
             began = bench.now()
-            found = importance_weighted_log_prob(ours.model, batch, samples, 4096)
+            found = importance_weighted_log_prob(ours.model, batch, samples)
             middle = bench.now()
             step = plainly(lambda one: reference.log_prob(one, samples, 100))
             theirs = torch.cat([step(single) for single in singles])
@@ -350,7 +350,7 @@ def with_whole_normaliser(model: Any, batch: Batch, samples: int, seed: int) -> 
     estimating, model.cross_entropy = model.cross_entropy, CrossEntropy()
     try:
         torch.manual_seed(seed)
-        return importance_weighted_log_prob(model, batch, samples, 4096)
+        return importance_weighted_log_prob(model, batch, samples)
     finally:
         model.cross_entropy = estimating
 

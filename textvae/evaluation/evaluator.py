@@ -36,7 +36,7 @@ def evaluate(
     iw_sentences: int | None = None,
     tc_sentences: int | None = 0,
     seed: int = 0,
-    row_budget: int = 2048,
+    row_budget: int = 1024,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Mean nats a sentence: rec = -log p(x|z) at one draw, kl, elbo = -(rec + kl), bounds on I(x; z).

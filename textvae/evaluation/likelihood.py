@@ -35,7 +35,7 @@ def log_weights(model: LatentVariableModel, batch: Batch, samples: int) -> Tenso
 
 
 def importance_weighted_log_prob(
-    model: LatentVariableModel, batch: Batch, samples: int, row_budget: int = 2048
+    model: LatentVariableModel, batch: Batch, samples: int, row_budget: int = 1024
 ) -> Tensor:
     """log (1/K) sum_k p(x, z_k) / q(z_k|x), z_k ~ q(z|x) -> (B,) float64, nats.
 

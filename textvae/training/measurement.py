@@ -37,7 +37,7 @@ class Evaluation(NamedTuple):
     iw_samples: int = 500
     iw_sentences: int | None = None
     tc_sentences: int | None = 4096
-    row_budget: int = 4096
+    row_budget: int = 1024
     facts: Mapping[str, float] = {}
 
     @classmethod
