@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from textvae.networks.normaliser import estimated_log_normaliser
 
-ROWS = 16  # of exponentials that are added up at once
+CACHED = 2**18  # exponentials that are added up at a time
 LEAST, MOST = 1e-30, 1e30  # of a normaliser that float32 and bfloat16 hold with all digits
 SAMPLES = 64  # of the same words: from so many on an estimated normaliser takes less time than a full one
 
@@ -42,13 +42,28 @@ class CrossEntropy:
         return whole(rows, weight, said).view(hidden.shape[:-1])
 
     def _with_gradients(self, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-        return _TokenLogProb.apply(hidden, weight, targets, self.products or hidden.dtype, self.chunk)
+        return token_log_prob(hidden, weight, targets, self.products or hidden.dtype, self.chunk)
 
     def _without_gradients(self, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
         parts = zip(hidden.split(self.chunk), targets.split(self.chunk), strict=True)
         return -torch.cat(
             [F.cross_entropy(part @ weight.T, target, reduction="none") for part, target in parts]
         )
+
+
+def token_log_prob(
+    hidden: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    products: torch.dtype,
+    chunk: int,
+    counts: Tensor | None = None,
+) -> Tensor:
+    """h_n . w_target - log sum_v counts_v exp(h_n . w_v) -> (N,), nats; hidden (N,H), weight (V,H), targets (N,).
+
+    counts (V,): for how many words each stands; None: for itself. Matrix products are taken in `products`.
+    """
+    return _TokenLogProb.apply(hidden, weight, targets, counts, products, chunk)
 
 
 class _TokenLogProb(torch.autograd.Function):
@@ -60,18 +75,23 @@ class _TokenLogProb(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, products: torch.dtype, chunk: int
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        targets: Tensor,
+        counts: Tensor | None,
+        products: torch.dtype,
+        chunk: int,
     ) -> Tensor:
-        wants = ctx.needs_input_grad[:2]
-        log_p, d_hidden, d_weight = _gradients(hidden, weight, targets, None, products, chunk, wants)
+        settings = (counts, products, chunk, ctx.needs_input_grad[:2])
+        log_p, d_hidden, d_weight = _gradients(hidden, weight, targets, None, *settings)
         ctx.save_for_backward(hidden, weight, targets)
-        ctx.gradients = (d_hidden, d_weight)
-        ctx.settings = (products, chunk, wants)
+        ctx.gradients, ctx.settings = (d_hidden, d_weight), settings
         return log_p
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None, None]:
         hidden, weight, targets = ctx.saved_tensors
         d_hidden, d_weight = ctx.gradients or (None, None)
         if ctx.gradients and len(grad) and bool((grad == grad[0]).all()):
@@ -81,7 +101,7 @@ class _TokenLogProb(torch.autograd.Function):
                     gradient *= grad[0]
         else:
             _, d_hidden, d_weight = _gradients(hidden, weight, targets, grad, *ctx.settings)
-        return d_hidden, d_weight, None, None, None
+        return d_hidden, d_weight, None, None, None, None
 
 
 def _gradients(
@@ -89,28 +109,29 @@ def _gradients(
     weight: Tensor,
     targets: Tensor,
     scale: Tensor | None,
+    counts: Tensor | None,
     products: torch.dtype,
     chunk: int,
     wants: tuple[bool, bool],
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """log p (N,) and, where wanted, the gradients of sum_n scale_n log p_n (scale 1 where None).
+    """log p (N,) and, where wanted, the gradients of sum_n scale_n log p_n (scale and counts 1 where None).
 
-    With E = exp(h W^T) and its row sums s: d hidden_n = W[target_n] - E_n W / s_n and d W = sum_n e[target_n] h_n^T -
-    E^T (h / s). So no pass over E divides it.
+    With E = exp(h W^T), C = diag(counts) and s the row sums of E C: d hidden_n = W[target_n] - E_n C W / s_n and
+    d W = sum_n e[target_n] h_n^T - C E^T (h / s). So no pass over E divides it.
     """
-    log_p = hidden.new_empty(len(hidden))
-    said = weight[targets]
+    log_p, said = hidden.new_empty(len(hidden)), weight[targets]
     d_hidden = torch.empty_like(hidden) if wants[0] else None
     scaled = hidden if scale is None else hidden * scale[:, None]
-    d_weight = None
     columns = weight.to(products)
+    counted = columns if counts is None else (weight * counts[:, None]).to(products)
+    d_weight = None
     for start in range(0, len(hidden), chunk):
         part = slice(start, start + chunk)
-        e, sums, log_normaliser = _exponentials(hidden[part].to(products), columns, hidden.dtype)
+        e, sums, log_normaliser = _exponentials(hidden[part].to(products), columns, counts, hidden.dtype)
         log_p[part] = (hidden[part] * said[part]).sum(1) - log_normaliser
         share = sums.reciprocal().neg_()[:, None]
         if d_hidden is not None:
-            torch.addcmul(said[part], e @ columns, share, out=d_hidden[part])
+            torch.addcmul(said[part], e @ counted, share, out=d_hidden[part])
         if wants[1]:
             part_of_weight = e.T @ (scaled[part] * share).to(products)
             d_weight = part_of_weight.to(weight.dtype) if d_weight is None else d_weight.add_(part_of_weight)
@@ -118,26 +139,33 @@ def _gradients(
         d_hidden *= scale[:, None]
     if wants[1]:
         d_weight = torch.zeros_like(weight) if d_weight is None else d_weight
+        if counts is not None:
+            d_weight *= counts[:, None]
         d_weight.index_add_(0, targets, scaled)
     return log_p, d_hidden, d_weight
 
 
-def _exponentials(hidden: Tensor, columns: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """exp(h W^T) (N,V), its row sums in `dtype` and the logarithms of those of the logits themselves (N,).
+def _exponentials(
+    hidden: Tensor, columns: Tensor, counts: Tensor | None, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor]:
+    """exp(h W^T) (N,V), its counted row sums in `dtype` and the logarithms of those of the logits themselves (N,).
 
     Logits keep their size, which spares two passes over them, unless a sum of so large or small ones would lose digits.
     """
     e = (hidden @ columns.T).exp_()
-    sums = _row_sums(e, dtype)
+    sums = _row_sums(e, counts, dtype)
     if bool(((sums > LEAST) & (sums < MOST)).all()):
         return e, sums, sums.log()
     logits = hidden @ columns.T
     top = logits.amax(1, keepdim=True)
     e = logits.sub_(top).exp_()
-    sums = _row_sums(e, dtype)
+    sums = _row_sums(e, counts, dtype)
     return e, sums, sums.log() + top.squeeze(1).to(dtype)
 
 
-def _row_sums(e: Tensor, dtype: torch.dtype) -> Tensor:
-    """Of (N,V) -> (N,), in `dtype`: a few rows at a time, whose copies in it stay in a processor's cache."""
-    return torch.cat([rows.sum(1, dtype=dtype) for rows in e.split(ROWS)])
+def _row_sums(e: Tensor, counts: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """Of (N,V) -> (N,), in `dtype`: some rows at a time, whose copies in it stay in a processor's cache."""
+    pieces = e.split(max(1, CACHED // e.shape[1]))
+    if counts is None:
+        return torch.cat([rows.sum(1, dtype=dtype) for rows in pieces])
+    return torch.cat([rows.to(dtype) @ counts for rows in pieces])
