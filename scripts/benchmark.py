@@ -224,11 +224,17 @@ def plainly(step: Callable[[Batch], Any]) -> Callable[[Batch], Any]:
 def in_turns(
     bench: Bench, ours: Callable[[Batch], Any], theirs: Callable[[Batch], Any], seconds: float
 ) -> dict[str, float]:
-    """Blocks of the same batches, A B A B ..., until each has had `seconds`; the first block is a warm-up."""
+    """Blocks of the same batches, A B A B ..., until each has had `seconds`; the first block is a warm-up.
+
+    Each side's block begins with a step that does not count, on its longest batch: the other side has given back the
+    memory that this one keeps, or keeps what this one has just given back.
+    """
     batches, spent, tokens, steps = bench.endless(), {"a": 0.0, "b": 0.0}, 0, 0
     for number in count():
         block = list(islice(batches, 20))
+        longest = max(block, key=lambda batch: batch.tokens)
         for name, step in (("a", ours), ("b", theirs)):
+            step(longest)
             began = bench.now()
             for batch in block:
                 step(batch)
