@@ -13,77 +13,26 @@ measure processes, on the device that `textvae train` chooses.
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import count, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
+from bench import Bench, in_turns, plainly, product_rate
+from evaluation_rows import generate, information_of_train, iw_nll
 from footprint import corpus, index, memory, startup
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from textvae.data.batching import Batch, Batcher
-from textvae.data.prepare import Prepared, prepare
+from textvae.data.batching import Batch
+from textvae.data.prepare import prepare
 from textvae.errors import TextVAEError
-from textvae.evaluation.information import information
-from textvae.evaluation.likelihood import importance_weighted_log_prob
-from textvae.generation.decoding import decode_chunks
-from textvae.generation.stepwise import Sample
-from textvae.model import build_model
-from textvae.networks.cross_entropy import CrossEntropy
-from textvae.objectives.objective import build_objective
-from textvae.training.compute import compute, keep_freed_memory
-from textvae.training.descent import Descent
+from textvae.training.compute import compute
 from textvae.training.environment import environment
-from textvae.training.optimizers import sgd
-from textvae.training.updaters import Aggressive, Joint
 
-MODEL: dict[str, Any] = {
-    "encoder": {"name": "lstm"},
-    "latent": {"name": "gaussian", "size": 32},
-    "prior": {"name": "standard_normal"},
-    "decoder": {"name": "lstm"},
-    "initialisation": {"name": "uniform"},
-    "schedule": {"name": "constant"},
-    "rate": {"name": "true_kl"},
-}
 WINDOW = 15  # encoder updates between two looks at the loss in aggressive training, as published
-
-
-class Bench(NamedTuple):
-    """What both sides get: the corpus and the device."""
-
-    data: Prepared
-    device: torch.device
-
-    @property
-    def vocabulary(self) -> int:
-        return self.data.tokenizer.size
-
-    def endless(self) -> Iterator[Batch]:
-        """Batches of 32 training sentences of one length."""
-        batcher = Batcher(self.data.stores["train"], 32, seed=0)
-        return (batch.to(self.device) for epoch in count() for batch in batcher.epoch(epoch))
-
-    def reference(self) -> "Reference":
-        return Reference(self.vocabulary).to(self.device)
-
-    def ours(self, precision: str = "auto", beta: float = 1.0) -> "Ours":
-        return Ours(self.vocabulary, self.device, precision, beta)
-
-    def now(self) -> float:
-        """Seconds, once the device has done what it was given."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter()
-
-    def tokens(self, split: str) -> int:
-        lengths = self.data.stores[split].lengths
-        return int(lengths.sum()) + len(lengths)
 
 
 class Reference(nn.Module):
@@ -140,28 +89,6 @@ class Reference(nn.Module):
         return torch.cat(parts, 1).logsumexp(1) - np.log(samples)
 
 
-class Ours:
-    """textvae's model, objective and updates at a precision."""
-
-    def __init__(self, vocabulary: int, device: torch.device, precision: str, beta: float) -> None:
-        torch.manual_seed(0)
-        self.model = compute(device.type, precision).place(build_model(MODEL, vocabulary, unk=3))
-        settings = MODEL | {"schedule": {"name": "constant", "beta": beta}}
-        self.objective = build_objective(settings, 1000, vocabulary, self.model.head)
-        self.descent = Descent(self.model, sgd(), 5.0)
-        self.updater = Joint(self.model, self.objective, self.descent)
-
-    def step(self, batch: Batch) -> None:
-        self.updater.step(batch, self._no_more, 0)
-
-    def aggressive(self, **settings: Any) -> Aggressive:
-        return Aggressive(self.model, self.objective, self.descent, clip="own", **settings)
-
-    @staticmethod
-    def _no_more() -> Batch:
-        raise RuntimeError("a joint step draws no further batch")
-
-
 def plain_step(model: Reference) -> Callable[[Batch], None]:
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
 
@@ -203,48 +130,6 @@ def plain_aggressive_step(model: Reference, batches: Iterator[Batch]) -> Callabl
         return inner
 
     return step
-
-
-def plainly(step: Callable[[Batch], Any]) -> Callable[[Batch], Any]:
-    """The step under the default settings of torch for products in float32, and of the system for freed memory."""
-
-    def run(batch: Batch) -> Any:
-        before = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("highest")
-        keep_freed_memory(32 << 20)  # what glibc's own rule arrives at
-        try:
-            return step(batch)
-        finally:
-            keep_freed_memory()
-            torch.set_float32_matmul_precision(before)
-
-    return run
-
-
-def in_turns(
-    bench: Bench, ours: Callable[[Batch], Any], theirs: Callable[[Batch], Any], seconds: float
-) -> dict[str, float]:
-    """Blocks of the same batches, A B A B ..., until each has had `seconds`; the first block is a warm-up.
-
-    Each side's block begins with a step that does not count, on its longest batch: the other side has given back the
-    memory that this one keeps, or keeps what this one has just given back.
-    """
-    batches, spent, tokens, steps = bench.endless(), {"a": 0.0, "b": 0.0}, 0, 0
-    for number in count():
-        block = list(islice(batches, 20))
-        longest = max(block, key=lambda batch: batch.tokens)
-        for name, step in (("a", ours), ("b", theirs)):
-            step(longest)
-            began = bench.now()
-            for batch in block:
-                step(batch)
-            spent[name] += bench.now() - began if number else 0.0
-        tokens, steps = (tokens + sum(b.tokens for b in block), steps + len(block)) if number else (0, 0)
-        if min(spent.values()) >= seconds:
-            break
-    a, b = tokens / spent["a"], tokens / spent["b"]
-    times = {"ms_a_step": 1000 * spent["a"] / steps, "reference_ms_a_step": 1000 * spent["b"] / steps}
-    return {"tokens_per_s": a, "reference_tokens_per_s": b, "ratio": a / b, **times}
 
 
 def train(bench: Bench, seconds: float, precision: str = "auto") -> dict[str, float]:
@@ -310,113 +195,6 @@ def aggressive(bench: Bench, seconds: float) -> dict[str, float]:
     return found | counts | {"time_ratio": ratio, "equal_time_ratio": ratio * inner["reference_"] / inner[""]}
 
 
-def iw_nll(bench: Bench, seconds: float, samples: int = 500) -> dict[str, float]:
-    """K = 500 on the same test sentences: batches of ours, one sentence at a time and chunks of 100 of the reference.
-
-    The model has learned for 300 steps with the KL charged at a tenth, so that its samples differ. normaliser_error: of our
-    estimate of the normaliser against the whole one, for the same samples, nats a sentence.
-    """
-    reference, ours = bench.reference().eval(), bench.ours(beta=0.1)
-    ours.model.train()
-    for batch in islice(bench.endless(), 300):
-        ours.step(batch)
-    ours.model.eval()
-    copy_weights(reference, ours.model)
-    test, spent, tokens = Batcher(bench.data.stores["test"], 8, seed=0), {"a": 0.0, "b": 0.0}, 0
-    difference, errors = 0.0, []
-    with torch.no_grad():
-        for number, batch in enumerate(batch.to(bench.device) for batch in test.epoch(0)):
-            singles = [Batch(*(part[[row]] for part in batch[:3])) for row in range(len(batch.lengths))]
-            torch.manual_seed(number)
-            began = bench.now()
-            found = importance_weighted_log_prob(ours.model, batch, samples)
-            middle = bench.now()
-            step = plainly(lambda one: reference.log_prob(one, samples, 100))
-            theirs = torch.cat([step(single) for single in singles])
-            spent["a"], spent["b"] = spent["a"] + middle - began, spent["b"] + bench.now() - middle
-            difference, tokens = difference + float((found - theirs).sum()), tokens + batch.tokens
-            errors.append(found - with_whole_normaliser(ours.model, batch, samples, number))
-            if spent["b"] >= seconds:
-                break
-    error = torch.cat(errors)
-    return {
-        "tokens_per_s": tokens / spent["a"],
-        "reference_tokens_per_s": tokens / spent["b"],
-        "ratio": spent["b"] / spent["a"],
-        "test_split_s": bench.tokens("test") * spent["a"] / tokens,
-        "difference_nats_a_token": difference / tokens,
-        "sentences": len(error),
-        "normaliser_error_mean": float(error.mean()),
-        "normaliser_error_rms": float(error.square().mean().sqrt()),
-    }
-
-
-def with_whole_normaliser(model: Any, batch: Batch, samples: int, seed: int) -> Tensor:
-    """The same bound for the same samples, from logits of the whole vocabulary."""
-    estimating, model.cross_entropy = model.cross_entropy, CrossEntropy()
-    try:
-        torch.manual_seed(seed)
-        return importance_weighted_log_prob(model, batch, samples)
-    finally:
-        model.cross_entropy = estimating
-
-
-def copy_weights(reference: Reference, model: Any) -> None:
-    pairs = [(reference.encoder_embedding, model.encoder.embedding), (reference.encoder, model.encoder.lstm)]
-    pairs += [(reference.head, model.head.linear), (reference.decoder_embedding, model.decoder.embedding)]
-    pairs += [(reference.decoder, model.decoder.lstm), (reference.to_state, model.decoder.to_state)]
-    for theirs, mine in [*pairs, (reference.output, model.decoder.output)]:
-        theirs.load_state_dict(mine.state_dict())
-
-
-def information_of_train(bench: Bench, seconds: float) -> dict[str, float]:
-    """Both bounds and active units over all training sentences: the pair part, and with the pass that encodes them."""
-    ours = bench.ours()
-    shape = len(bench.data.stores["train"]), 32
-    mean, spread = torch.randn(shape, device=bench.device), torch.rand(shape, device=bench.device) + 0.1
-    q = torch.distributions.Independent(torch.distributions.Normal(mean, spread), 1)
-    kl = torch.distributions.kl_divergence(q.base_dist, torch.distributions.Normal(0, 1)).sum(1)
-    began = bench.now()
-    information(q, q.sample(), kl, [32] * (len(mean) // 32) + [len(mean) % 32])
-    pairs = bench.now() - began
-    ours.model.eval()
-    began = bench.now()
-    with torch.no_grad():
-        for batch in Batcher(bench.data.stores["train"], 256).in_order():
-            ours.model.posterior(batch.to(bench.device))
-    return {"seconds": pairs, "with_encoding_s": pairs + bench.now() - began, "sentences": len(mean)}
-
-
-def generate(bench: Bench, seconds: float, sentences: int = 1000) -> dict[str, float]:
-    """Sentences of 22 tokens from the prior in one call, against a loop over single ones."""
-    model = bench.ours().model.eval()
-    way = Sample(max_length=22, banned=(), allow_empty=False)
-    z = torch.randn(sentences, 32, device=bench.device)
-
-    def timed(part: Tensor, times: int) -> float:
-        began = bench.now()
-        for _ in range(times):
-            list(decode_chunks(model.decoder, part, way, 0))
-        return (bench.now() - began) / times / len(part)
-
-    with torch.no_grad():
-        timed(z, 1), timed(z[:1], 3)
-        together, alone = zip(*((timed(z, 1), timed(z[:1], 20)) for _ in range(5)), strict=True)
-    a, b = float(np.median(together)), float(np.median(alone))
-    return {"sentences_per_s": 1 / a, "reference_sentences_per_s": 1 / b, "ratio": b / a}
-
-
-def product_rate(bench: Bench, dtype: torch.dtype) -> float:
-    """GFLOP/s of a matrix product like the output layer's."""
-    a, b = (torch.randn(shape, device=bench.device).to(dtype) for shape in ((704, 256), (256, 10002)))
-    times = []
-    for _ in range(12):
-        began = bench.now()
-        a @ b
-        times.append(bench.now() - began)
-    return 2 * 704 * 256 * 10002 / min(times) / 1e9
-
-
 def peak_rss() -> float:
     import resource
 
@@ -457,10 +235,8 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         device = compute(arguments.device).device
-        bench = Bench(prepare({"name": "ptb"}, {"name": "word", "size": None}), device)
-    except ValueError as error:
-        raise SystemExit(f"error: {error}") from error
-    except TextVAEError as error:
+        bench = Bench(prepare({"name": "ptb"}, {"name": "word", "size": None}), device, Reference)
+    except (ValueError, TextVAEError) as error:
         raise SystemExit(f"error: {error}") from error
     results = kept(arguments.json)
     for name in [arguments.only] if arguments.only else ROWS:

@@ -24,9 +24,10 @@ def benchmark() -> Iterator[ModuleType]:
 
 def the_same_twice(benchmark: ModuleType) -> tuple[torch.nn.Module, SentenceVAE]:
     """The reference and our model with the same weights."""
-    model = build_model(benchmark.MODEL, VOCABULARY, unk=3).double().eval()
-    reference = benchmark.Reference(VOCABULARY).double().eval()
-    benchmark.copy_weights(reference, model)
+    with script_module("bench") as bench, script_module("evaluation_rows") as rows:
+        model = build_model(bench.MODEL, VOCABULARY, unk=3).double().eval()
+        reference = benchmark.Reference(VOCABULARY).double().eval()
+        rows.copy_weights(reference, model)
     return reference, model
 
 
