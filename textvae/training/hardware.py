@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 FLOAT32_ERROR = 1e-5  # of a product in float32, relative to its largest element
-GAIN = 1.2  # in time, for which products are rounded to bfloat16
+GAIN = 1.2  # in time: where two ways are near each other, chance must not decide between them from one process to the next
 ROUNDS = 6  # of a product in either way, by turns; the first is a warm-up and the shortest counts
 
 
@@ -55,7 +55,7 @@ def float32_precision(device: torch.device) -> str:
         error = float((product("medium").double() - exact).abs().max() / exact.abs().max())
     finally:
         torch.set_float32_matmul_precision(before)
-    return "medium" if error <= FLOAT32_ERROR and other < plain else "highest"
+    return "medium" if error <= FLOAT32_ERROR and GAIN * other < plain else "highest"
 
 
 def _factors(device: torch.device) -> tuple[Tensor, Tensor]:
