@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -61,22 +61,27 @@ def float32_precision(device: torch.device) -> str:
 def _factors(device: torch.device) -> tuple[Tensor, Tensor]:
     """As of the states of some sentences and the words of a small vocabulary."""
     generator = torch.Generator().manual_seed(0)
-    a, b = (torch.randn(size, 256, generator=generator).to(device) for size in (512, 2048))
+    a, b = (torch.randn(size, 256, generator=generator).to(device) for size in (256, 1024))
     return a, b
 
 
 def _shortest(device: torch.device, *ways: Callable[[], Tensor]) -> list[float]:
-    """Seconds of each way, by turns."""
+    """Seconds of each way, by turns. On a CPU of one thread's own time, which other programs do not take part of."""
+    now = partial(_synchronised, device) if device.type == "cuda" else time.thread_time
     taken: list[list[float]] = [[] for _ in ways]
-    for _ in range(ROUNDS):
-        for way, times in zip(ways, taken, strict=True):
-            began = _now(device)
-            way()
-            times.append(_now(device) - began)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for _ in range(ROUNDS):
+            for way, times in zip(ways, taken, strict=True):
+                began = now()
+                way()
+                times.append(now() - began)
+    finally:
+        torch.set_num_threads(threads)
     return [min(times[1:]) for times in taken]
 
 
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def _synchronised(device: torch.device) -> float:
+    torch.cuda.synchronize(device)
     return time.perf_counter()
