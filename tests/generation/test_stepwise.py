@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.generation.small import BOS, EOS, PAD, next_log_p, points, random_model, words_of
 from textvae.generation import Greedy, Sample, decode_all
-from textvae.generation.stepwise import draw, nucleus
+from textvae.generation.stepwise import BLOCK, draw, exponentials, nucleus
 from textvae.model import SentenceVAE
 
 
@@ -118,3 +118,22 @@ def test_sampling_a_large_vocabulary_keeps_to_the_bans() -> None:
     model = random_model(vocabulary=3000, bound=0.01)
     ids = decode_all(model.decoder, points(300), Sample(max_length=3, banned=range(100, 3000))).ids
     assert ids.max() < 100
+
+
+@pytest.mark.parametrize("columns", [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5])
+def test_blocks_draw_the_column_that_sums_up_to_each_one_do(columns: int) -> None:
+    weights = torch.rand(200, columns, dtype=torch.float64).pow(3)
+    noise = torch.rand(200, dtype=torch.float64)
+    sums = weights.cumsum(1)
+    expected = torch.searchsorted(sums, noise[:, None] * sums[:, -1:], right=True)[:, 0]
+    assert torch.equal(draw(weights, noise), expected)
+
+
+@pytest.mark.parametrize("shift", [0.0, -300.0, 300.0])
+def test_exponentials_keep_to_the_range_of_their_type(shift: float) -> None:
+    logits = torch.randn(7, 50)
+    logits[3] += shift
+    logits[:, 2] = -torch.inf
+    weights, normaliser = exponentials(logits)
+    torch.testing.assert_close(weights / weights.sum(1, keepdim=True), logits.softmax(1))
+    torch.testing.assert_close(normaliser, logits.logsumexp(1))
