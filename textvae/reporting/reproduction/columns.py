@@ -119,6 +119,7 @@ COLUMNS = {
     "mi": Column("MI bounds", _bounds, _published_information),
     "kl_parts": Column("I(x; z) + TC + dimension-wise", _parts),
     "mi_cap": _figure("mi_cap", "cap ln N"),
+    "mi_he2019_batch": _figure("mi_he2019_batch", "MI in batches"),
     "status": Column("verdict", _verdict),
     "grammatical_prior": _figure("grammatical_prior", "grammatical, from p(z)"),
     "grammatical_aggregate": _figure("grammatical_aggregate", "grammatical, from q(z)"),
