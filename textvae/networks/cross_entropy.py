@@ -164,8 +164,9 @@ def _exponentials(
 
 
 def _row_sums(e: Tensor, counts: Tensor | None, dtype: torch.dtype) -> Tensor:
-    """Of (N,V) -> (N,), in `dtype`: some rows at a time, whose copies in it stay in a processor's cache."""
-    pieces = e.split(max(1, CACHED // e.shape[1]))
+    """Of (N,V) -> (N,), in `dtype`: on a CPU some rows at a time, whose copies in it stay in its cache."""
+    at_once = CACHED if e.device.type == "cpu" else e.numel()
+    pieces = e.split(max(1, at_once // e.shape[1]))
     if counts is None:
         return torch.cat([rows.sum(1, dtype=dtype) for rows in pieces])
     return torch.cat([rows.to(dtype) @ counts for rows in pieces])
