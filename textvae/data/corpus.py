@@ -1,7 +1,7 @@
 """What every source of sentences gives: splits that can be read again and again, and never lie in memory."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Generic, TypeVar
 
@@ -26,16 +26,16 @@ class Reread(Generic[T]):
 class Corpus:
     """Sentences of each split (blank ones among them), a label for each where there are labels.
 
-    fingerprint: changes when the text does, and is made in the way that `form` names; facts: figures that are known of
-    the corpus, such as its entropy in nats; notes: lines that a user should see; known_labels: all labels there are,
-    where the source knows them.
+    fingerprint: changes when the text does, and is made in the way that `form` names; facts(): figures that are known
+    of the corpus, such as its entropy in nats, worked out where they are asked for; notes: lines that a user should see;
+    known_labels: all labels there are, where the source knows them.
     """
 
     name: str
     splits: Mapping[str, Iterable[str]]
     fingerprint: str
     labels: Mapping[str, Iterable[Any]] | None = None
-    facts: Mapping[str, float] = field(default_factory=dict)
+    facts: Callable[[], Mapping[str, float]] = dict
     notes: tuple[str, ...] = ()
     known_labels: tuple[str, ...] = ()
     form: str = ""

@@ -144,17 +144,8 @@ class GrammarCorpus:
             raise ConfigError(f"grammar corpus: seed is {self.seed}; it must be a whole number of at least 0")
 
     def load(self) -> Corpus:
-        """The splits, and as facts the true limits.
-
-        entropy: H(x); information: I(x; plan); plan_entropy: H(plan); test_nll: mean of -log p(x) over the test split.
-        """
+        """The splits, and as facts the true limits."""
         grammar = Grammar()
-        facts = {
-            "entropy": grammar.entropy(),
-            "information": grammar.information(),
-            "plan_entropy": grammar.plan_entropy(),
-            "test_nll": float(-grammar.log_prob(list(self._draws(grammar, "test"))).mean()),
-        }
         return Corpus(
             name="grammar",
             splits={split: Reread(partial(self._draws, grammar, split)) for split in SPLITS},
@@ -162,9 +153,18 @@ class GrammarCorpus:
                 repr((self, _table(grammar), grammar.topic_names)).encode()
             ).hexdigest(),
             labels={split: Reread(partial(self._labels, grammar, split)) for split in SPLITS},
-            facts=facts,
+            facts=partial(self._facts, grammar),
             known_labels=grammar.topic_names,
         )
+
+    def _facts(self, grammar: Grammar) -> dict[str, float]:
+        """entropy: H(x); information: I(x; plan); plan_entropy: H(plan); test_nll: mean of -log p(x) over the test split."""
+        return {
+            "entropy": grammar.entropy(),
+            "information": grammar.information(),
+            "plan_entropy": grammar.plan_entropy(),
+            "test_nll": float(-grammar.log_prob(list(self._draws(grammar, "test"))).mean()),
+        }
 
     def _seed(self, split: str) -> tuple[int, int]:
         return self.seed, SPLITS.index(split)

@@ -117,7 +117,7 @@ def _tokenise(
     tokenizer.save(folder / "tokenizer.json")
     # What is known of the text is known of its words, all of them.
     whole = limit is None and not any(facts[f"{split}/unknown_share"] for split in splits)
-    known = dict(corpus.facts) if whole else {}
+    known = dict(corpus.facts()) if whole else {}
     kept = {"facts": facts | known, "notes": notes, "label_names": names}
     (folder / "kept.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
 

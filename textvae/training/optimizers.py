@@ -22,11 +22,15 @@ class ScaledOptimizer(Protocol):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None: ...
 
 
-class SGD(torch.optim.Optimizer):
-    """theta -= lr * factor * gradient, in place; of a sparse gradient only the rows that it holds."""
+class SGD:
+    """theta -= lr * factor * gradient, in place; of a sparse gradient only the rows that it holds.
+
+    No torch.optim.Optimizer: the first one in a process imports torch's compiler, a second of each start.
+    """
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:
-        super().__init__(parameters, {"lr": lr})
+        self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": lr}]
+        self.state: dict[Any, Any] = {}  # it gathers nothing
 
     @torch.no_grad()
     def descend(self, factor: float) -> None:
@@ -39,6 +43,18 @@ class SGD(torch.optim.Optimizer):
                 if parameter.grad.is_sparse:
                     rows = parameter.grad.coalesce()
                     parameter.index_add_(0, rows.indices()[0], rows.values(), alpha=rate)
+
+    def state_dict(self) -> dict[str, Any]:
+        """As torch's optimisers write theirs: parameters by number."""
+        (group,) = self.param_groups
+        return {"state": {}, "param_groups": [{**group, "params": [*range(len(group["params"]))]}]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """ValueError where the state is of another number of parameters."""
+        (group,), (saved,) = self.param_groups, state_dict["param_groups"]
+        if len(saved["params"]) != len(group["params"]):
+            raise ValueError(f"it is of {len(saved['params'])} parameters, these are {len(group['params'])}")
+        group["lr"] = saved["lr"]
 
 
 class AdamW(torch.optim.AdamW):
