@@ -19,7 +19,7 @@ HOW = frozenset(
 WHERE = frozenset({"run_dir", "sweep_dir", "resume", "data.path", "metric", "overrides"})
 BY_WHOM = frozenset({"launcher", "hydra/launcher", "hydra.launcher"})  # a sweep's jobs are run
 
-KEPT = "++pretraining."  # begins the override of a first stage's limit that a resumption of the second one leaves as it was
+KEPT = "++pretraining."  # begins the override of a first stage's limit that a resumption spells out where it was the run's too
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

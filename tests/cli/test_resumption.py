@@ -61,6 +61,17 @@ def test_a_first_stage_that_is_over_keeps_the_limit_it_had(own) -> None:
     assert further["overrides"] == ["++pretraining.train.max_epochs=2", "train.max_epochs=20"]
 
 
+def test_a_first_stage_that_is_not_over_takes_the_limit_that_it_shares() -> None:
+    """As where its experiment refers to the run's limit: a config that is resolved has the value in its place."""
+    changed = amended(config(pretraining={"train": {"max_epochs": 2}}), ["train.max_epochs=9"])
+    first = pretraining_of(changed)
+    assert first is not None and (first["train"]["max_epochs"], changed["train"]["max_epochs"]) == (9, 9)
+    assert changed["overrides"] == ["train.max_epochs=9", "++pretraining.train.max_epochs=9"]
+    over = amended(changed, ["train.max_epochs=20"], own_steps=True)
+    assert over["pretraining"] == changed["pretraining"] and over["train"]["max_epochs"] == 20
+    assert amended(changed, ["train.max_epochs=4"])["pretraining"] == {"train": {"max_epochs": 4}}
+
+
 def test_a_first_stage_with_a_limit_of_its_own_or_still_to_come_is_left_as_it_is() -> None:
     for first, own_steps in (({"train": {"max_epochs": 5}}, True), ({"schedule": {"beta": 0.0}}, False)):
         changed = amended(config(pretraining=first), ["train.max_epochs=9", "train.log_every=3"], own_steps)

@@ -88,6 +88,49 @@ def test_sigterm_in_the_first_stage_says_how_to_go_on(tmp_path):
     assert process.stderr.read().splitlines()[-1].endswith(f"textvae train resume={folder}")
 
 
+def beginning(whole: Path, folder: Path) -> Path:
+    """The run as it was when its first stage had trained and was not measured yet."""
+    folder.mkdir()
+    shutil.copy(whole / "config.json", folder)
+    shutil.copytree(whole / "pretraining", folder / "pretraining")
+    (folder / "pretraining" / "summary.json").unlink()
+    return folder
+
+
+def test_both_stages_take_another_limit_while_the_first_one_goes_on(whole, tmp_path):
+    further, anew = beginning(whole, tmp_path / "further"), tmp_path / "anew"
+    assert inside("train", f"resume={further}", "train.max_epochs=5").returncode == 0
+    assert inside("train", *EPOCHS, *STAGES[:1], "train.max_epochs=5", f"run_dir={anew}").returncode == 0
+    assert [summary(further / stage)["train"]["epochs"] for stage in ("pretraining", "")] == [5, 5]
+    same_run(further, anew)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        ("corpus.json", '{"fingerprint": "another"}', "begun on another text"),
+        ("last.safetensors", "", "truncated or damaged"),
+    ],
+)
+def test_a_first_stage_that_cannot_go_on_leaves_the_run_with_its_limits(
+    whole, tmp_path, file, content, reason
+):
+    folder = beginning(whole, tmp_path / "run")
+    (folder / "pretraining" / file).write_text(content)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    says_one_line(inside("train", f"resume={folder}", "train.max_epochs=5"), reason)
+    kept = {path: path.read_bytes() for path in folder.rglob("*") if path in before}
+    assert kept == before
+
+
+def test_a_first_stage_does_not_go_on_without_its_run(whole, tmp_path):
+    folder = beginning(whole, tmp_path / "run")
+    alone = inside("train", f"resume={folder / 'pretraining'}", "train.max_epochs=5")
+    says_one_line(alone, "is the first stage of a run", f"resume={folder}")
+    copy = shutil.copytree(folder / "pretraining", tmp_path / "copy")
+    assert inside("train", f"resume={copy}", "train.max_epochs=5").returncode == 0
+
+
 def test_a_pretraining_that_is_there_is_not_taken_for_that_of_a_new_run(whole, tmp_path):
     shutil.copytree(whole / "pretraining", tmp_path / "run" / "pretraining")
     says_one_line(inside("train", *EPOCHS, *STAGES, f"run_dir={tmp_path / 'run'}"), "holds a run already")

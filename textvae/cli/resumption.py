@@ -9,6 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from textvae.errors import ConfigError
 from textvae.keys import HOW, KEPT, key_of, within
+from textvae.training.checkpoint import RunFolder
 from textvae.training.pretraining import pretraining_of
 
 RESUMABLE = ("train", "eval", "tracker")
@@ -17,7 +18,8 @@ RESUMABLE = ("train", "eval", "tracker")
 def amended(config: dict[str, Any], overrides: Sequence[str], own_steps: bool = False) -> dict[str, Any]:
     """A run's own config with the overrides that a resumed run may change: train.*, eval.* and tracker.*.
 
-    `own_steps`: whether it has steps of its own, so that a first stage is over and keeps the limits that it had.
+    `own_steps`: whether it has steps of its own, so that a first stage is over and keeps the limits that it had. One
+    that is not takes those that it shares with the run.
     ConfigError for an override of anything else, and for a value that cannot be read.
     """
     for override in overrides:
@@ -31,8 +33,8 @@ def amended(config: dict[str, Any], overrides: Sequence[str], own_steps: bool = 
             )
         value, words = _value(override, text), [word]
         if section == "train" and value != config[section][setting]:
-            config, kept = _first_stage_kept(config, setting, own_steps)
-            words += kept
+            config, said = _first_stage(config, setting, value, own_steps)
+            words += said
         config = {**config, section: {**config[section], setting: value}}
         config["overrides"] = _replaced(config.get("overrides", []), words)
     return config
@@ -50,12 +52,14 @@ def _value(override: str, text: str) -> Any:
     return value
 
 
-def _first_stage_kept(
-    config: dict[str, Any], setting: str, own_steps: bool
+def _first_stage(
+    config: dict[str, Any], setting: str, value: Any, own_steps: bool
 ) -> tuple[dict[str, Any], list[str]]:
-    """The config with its first stage's own value of train.`setting`, where the run's was meant for it too, and the override.
+    """The config with the first stage's value of train.`setting` spelt out, where the run's was meant for it, and the override.
 
-    Without it the config would say that the first stage was run by the limit that the second one is given now.
+    It is the former one where the stage is over: without it the config would say that the stage was run by the limit
+    that the second one is given now. Else it is the new one: a reference to the run's, as experiments have, is lost once
+    a config is resolved.
     """
     first = pretraining_of(config)
     if first is None or within(f"train.{setting}", HOW):
@@ -67,9 +71,19 @@ def _first_stage_kept(
     own = changes.get("train") or {}
     if first["train"][setting] != config["train"][setting] or not (own_steps or setting in own):
         return config, []
-    before = first["train"][setting]
-    kept = {**changes, "train": {**own, setting: before}}
-    return {**config, "pretraining": kept}, [f"++{word}={'null' if before is None else before}"]
+    meant = first["train"][setting] if own_steps else value
+    spelt_out = {**changes, "train": {**own, setting: meant}}
+    return {**config, "pretraining": spelt_out}, [f"++{word}={'null' if meant is None else meant}"]
+
+
+def refuse_first_stage(folder: RunFolder) -> None:
+    """ConfigError for the folder of a first stage: taken further by itself it would not be what its run's config says."""
+    run = RunFolder(folder.path.resolve().parent)
+    if folder.path.resolve() == run.pretraining and run.config.is_file():
+        raise ConfigError(
+            f"{folder.path} is the first stage of a run: go on with that by textvae train resume={run.path}, "
+            "or with a copy of the folder"
+        )
 
 
 def _replaced(before: Sequence[str], words: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 
 from textvae.cli import compose
 from textvae.cli.progress import console
-from textvae.cli.resumption import amended
+from textvae.cli.resumption import amended, refuse_first_stage
 from textvae.cli.sweep import run_sweep
 from textvae.cli.sweep_settings import is_sweep, one_word_flags
 from textvae.training.checkpoint import RunFolder
@@ -28,6 +28,7 @@ def train(config: dict[str, Any]) -> None:
     overrides = [item for item in HydraConfig.get().overrides.task if not item.startswith("resume=")]
     if config["resume"]:
         folder = RunFolder(config["resume"])
+        refuse_first_stage(folder)
         changed = amended(
             folder.read_config(),
             overrides,

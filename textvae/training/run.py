@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from textvae.data.tokenization import Tokenizer
 from textvae.errors import CheckpointError, Interrupted
 from textvae.training.assembly import Config, assemble, build_tracker
 from textvae.training.checkpoint import RunFolder
@@ -23,6 +23,7 @@ from textvae.training.trackers import Tracker
 from textvae.training.trackers_jsonlines import plain
 
 Stopping = Callable[[], AbstractContextManager[Callable[[], bool]]]  # yields stop_requested while a run lasts
+Accepted = Callable[[], None]  # called where nothing is left to refuse, before anything is written
 
 
 def start_run(
@@ -36,7 +37,11 @@ def start_run(
 
 
 def resume_run(
-    config: Config, run_dir: str | Path, console: Console, stopping: Stopping = stop_signals
+    config: Config,
+    run_dir: str | Path,
+    console: Console,
+    stopping: Stopping = stop_signals,
+    accepted: Accepted = lambda: None,
 ) -> dict[str, Any]:
     """Goes on with the run in `run_dir` exactly where its last saved state was, or with its beginning where none was.
 
@@ -45,11 +50,12 @@ def resume_run(
     folder = RunFolder(run_dir)
     with only_writer(folder.path):
         if folder.last.exists():
-            return _run(config, folder, console, stopping, None)
+            return _run(config, folder, console, stopping, None, accepted)
         if folder.final.exists():
             raise CheckpointError(
                 f"{folder.path} has saved no training state ({folder.last.name}) to go on from"
             )
+        accepted()
         return _from_the_beginning(config, folder, console, stopping)
 
 
@@ -72,18 +78,28 @@ def _from_the_beginning(
         return _run(config, folder, console, stopping, initial)
     earlier = RunFolder(folder.pretraining)
     if not earlier.summary.exists():
-        folder.create(config, _rehearse(config, first, folder))
-        console.say(f"pretraining first: {earlier.path}")
-        try:
-            (resume_run if earlier.config.exists() else start_run)(first, earlier.path, console, stopping)
-        except Interrupted as error:
-            message = f"stopped in the pretraining; go on with: textvae train resume={folder.path}"
-            raise Interrupted(message) from error
+        _first_stage(first, earlier, console, stopping, _rehearsed(config, first, folder))
     return _run(config, folder, console, stopping, replace(initial, run=str(earlier.path)))
 
 
-def _rehearse(config: Config, first: Config, folder: RunFolder) -> Tokenizer:
-    """Makes both stages and the passage between them, so that errors come before anything is written."""
+def _first_stage(
+    config: Config, earlier: RunFolder, console: Console, stopping: Stopping, accepted: Accepted
+) -> None:
+    """What is left of it. A saved state that does not fit leaves the run's own config as it was, too."""
+    console.say(f"pretraining first: {earlier.path}")
+    try:
+        if earlier.path.exists():
+            resume_run(config, earlier.path, console, stopping, accepted)
+        else:
+            accepted()
+            start_run(config, earlier.path, console, stopping)
+    except Interrupted as error:
+        message = f"stopped in the pretraining; go on with: textvae train resume={earlier.path.parent}"
+        raise Interrupted(message) from error
+
+
+def _rehearsed(config: Config, first: Config, folder: RunFolder) -> Accepted:
+    """Makes both stages and the passage between them, so that errors come before anything is written; returns what writes."""
     silent = Console(lambda line: None, lambda what, done, of: None)
     with _finishing(build_tracker(config, folder)) as tracker:
         later = assemble(config, folder, tracker, silent, lambda: False).vae
@@ -91,11 +107,16 @@ def _rehearse(config: Config, first: Config, folder: RunFolder) -> Tokenizer:
         InitFrom.of(first).apply(earlier)
         source = Source("the pretraining", earlier.model.state_dict(), earlier.tokenizer)
         InitFrom.of(config).take(later, source)
-    return later.tokenizer
+    return partial(folder.create, config, later.tokenizer)
 
 
 def _run(
-    config: Config, folder: RunFolder, console: Console, stopping: Stopping, initial: InitFrom | None
+    config: Config,
+    folder: RunFolder,
+    console: Console,
+    stopping: Stopping,
+    initial: InitFrom | None,
+    accepted: Accepted = lambda: None,
 ) -> dict[str, Any]:
     """A new run, some of whose weights are `initial`, or (None) one that goes on from its saved state."""
     with stopping() as stop_requested, _finishing(build_tracker(config, folder)) as tracker:
@@ -106,6 +127,7 @@ def _run(
                     f"{folder.path} was begun on another text than config.data gives now: bring that back, or begin a new run"
                 )
             work.trainer.restore()
+            accepted()
             folder.reopen(config)
         else:
             initial.apply(work.vae)
