@@ -140,9 +140,7 @@ def told(job: Job, record: Record) -> str:
     if record["cut_short"]:
         stages = [record["first_stage_epochs"]] if "first_stage_epochs" in record else []
         epochs = " and ".join(str(count) for count in [*stages, record["epochs"]])
-        figures.append(
-            f"cut short after {epochs} epochs{'' if stages else ' (without --epochs it goes further)'}"
-        )
+        figures.append(f"cut short after {epochs} epochs (without --epochs it goes further)")
     return f"{job.name}: {', '.join(figures)}"
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from recipe import bound_of, recipe_epochs, was_bounded
+from stages import go_on_with_first, is_short, takes_limit
 
 from textvae.errors import ConfigError, TextVAEError
 from textvae.keys import key_of
-from textvae.reporting.reproduction.limits import ended, first_limits, shares_limit
+from textvae.reporting.reproduction.limits import ended
 from textvae.reporting.reproduction.tables import LIMIT, Row, Table, settings_of
 from textvae.training.interruption import ending_signals
 from textvae.training.locks import taken
@@ -78,10 +79,13 @@ def arguments(table: Table, job: Job, epochs: int | None, device: str | None) ->
         if not limit and was_bounded(config):
             limit = [f"{LIMIT}={recipe_epochs(table, job.row)}"]
         asked = max((int(word.partition("=")[2]) for word in limit), default=0)
-        if job.finished and not _goes_further(job, config, asked):
+        first = _first_stage(job)
+        short = is_short(config, first, asked)
+        if job.finished and not _goes_further(job, config, asked) and not (short and takes_limit(config)):
             return None
         if any(job.folder.rglob("*.safetensors")):
-            _refuse_short_first_stage(job, config, asked)
+            if short and (said := go_on_with_first(job.folder, config, first, asked)):
+                print(f"{job.name}: {said}", flush=True)
             _say_device(job, config, device)
             return [f"resume={job.folder}", *limit]
         shutil.rmtree(
@@ -97,6 +101,12 @@ def _goes_further(job: Job, config: dict[str, Any], asked: int) -> bool:
     return ended(config["train"], train) == "epochs" and train["epochs"] < asked
 
 
+def _first_stage(job: Job) -> dict[str, Any] | None:
+    """What the training of its first stage took, None where it has none or that still goes on."""
+    summary = Path("pretraining") / "summary.json"
+    return job.read(str(summary))["train"] if (job.folder / summary).is_file() else None
+
+
 def _say_device(job: Job, config: dict[str, Any], device: str | None) -> None:
     own = config["compute"]["device"]
     if device not in (None, own):
@@ -104,19 +114,6 @@ def _say_device(job: Job, config: dict[str, Any], device: str | None) -> None:
             f"note: {job.name} goes on with its own compute.device={own}; --device {device} is for new runs",
             file=sys.stderr,
         )
-
-
-def _refuse_short_first_stage(job: Job, config: dict[str, Any], asked: int) -> None:
-    """ConfigError where more epochs would reach the second stage alone, a limit having cut the first one short."""
-    limits, summary = first_limits(config), job.folder / "pretraining" / "summary.json"
-    if not shares_limit(config) or asked <= limits["max_epochs"]:
-        return
-    if summary.is_file() and ended(limits, job.read("pretraining/summary.json")["train"]) == "plateaus":
-        return
-    raise ConfigError(
-        f"{job.folder} has a first stage of {limits['max_epochs']} epochs, {asked} are asked for, and only the second "
-        "stage can go further: move it away to train both anew"
-    )
 
 
 class Runner:

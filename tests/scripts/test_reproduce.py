@@ -14,7 +14,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.cli.process import SMALL, environment
+from tests.cli.process import SMALL, environment, same_weights
 from tests.conftest import ROOT
 from tests.scripts.loading import script_module
 
@@ -192,6 +192,24 @@ def test_a_trial_goes_on_to_the_whole_recipe_and_its_record_with_it(script, tmp_
     assert "finished before" not in capsys.readouterr().out
     assert rebuilt("--epochs", "1") == (3, False, False) and place.records() == whole
     assert "finished before" in capsys.readouterr().out
+
+
+def test_a_trial_of_two_stages_goes_on_with_both_to_what_the_whole_recipe_makes(script, tmp_path) -> None:
+    staged = {"name": "vae", "overrides": ["experiment=grammar/pretraining", *TINY]}
+    places = [Place(tmp_path / name) for name in ("trial", "whole")]
+    for place in places:
+        place.define(epochs=2, samples=0, overrides=[], rows=[staged, BROKEN])
+    trial, whole = places
+    assert script.main(trial.words("tiny", "--rows", "vae", "--epochs", "1")) == 0
+    assert trial.records()[0]["cut_short"] is True
+    for place in places:
+        assert script.main(place.words("tiny", "--rows", "vae")) == 0
+    made = [
+        (record["first_stage_epochs"], record["epochs"], record["cut_short"])
+        for (record,) in (place.records() for place in places)
+    ]
+    assert made == [(2, 2, False)] * 2
+    assert same_weights(trial.run("vae"), whole.run("vae"))
 
 
 def test_a_run_of_other_settings_is_not_taken_for_the_row(resumed, script, tmp_path, capsys) -> None:

@@ -48,16 +48,30 @@ class Stages:
         return runner.arguments(table(epochs=100), job, epochs, device)
 
 
-def test_a_first_stage_that_was_cut_short_is_not_taken_for_a_whole_one(runner, tmp_path) -> None:
-    stages = Stages(tmp_path / "0", limit=2)
-    with pytest.raises(ConfigError, match=rf"{tmp_path / '0'} has a first stage of 2 epochs, 100 are"):
-        stages.words(runner, 100)
+def test_a_first_stage_that_was_cut_short_goes_on_and_the_second_one_begins_anew(
+    runner, tmp_path, capsys
+) -> None:
+    stages, further = Stages(tmp_path / "0", limit=2), [f"resume={tmp_path / '0'}", "train.max_epochs=100"]
+    assert stages.words(runner, 100) == further  # it has not ended yet, and takes the limit along
     stages.end("pretraining", 2)
-    assert stages.words(runner, 2) == [f"resume={tmp_path / '0'}", "train.max_epochs=2"]
+    assert stages.words(runner, 2) == [*further[:1], "train.max_epochs=2"]
+    stages.end("", 1, ended="plateaus")
+    (stages.folder / "last.safetensors").touch()
+    assert stages.words(runner, 2) is None and capsys.readouterr().out == ""
+    assert stages.words(runner, 100) == further
+    assert "goes on from 2 epochs to 100, the second one begins anew" in capsys.readouterr().out
+    left = {str(path.relative_to(stages.folder)) for path in stages.folder.rglob("*") if path.is_file()}
+    assert left == {"config.json", "pretraining/last.safetensors"}
+
+
+def test_a_first_stage_without_a_state_is_refused_before_anything_is_taken_away(runner, tmp_path) -> None:
+    stages = Stages(tmp_path / "0", limit=2)
+    stages.end("pretraining", 2)
     stages.end("", 2)
-    assert stages.words(runner, 2) is None
-    with pytest.raises(ConfigError, match="move it away"):
+    (stages.folder / "pretraining" / "last.safetensors").rename(stages.folder / "last.safetensors")
+    with pytest.raises(ConfigError, match="first stage of 2 epochs, 100 are asked for"):
         stages.words(runner, 100)
+    assert (stages.folder / "summary.json").exists() and (stages.folder / "last.safetensors").exists()
 
 
 def test_a_first_stage_that_ended_by_itself_lets_the_second_go_further(runner, tmp_path) -> None:
@@ -77,8 +91,9 @@ def test_a_first_stage_stays_short_where_the_second_was_taken_further_by_hand(ru
     (stages.folder / "config.json").write_text(json.dumps(config))
     stages.end("pretraining", 2)
     stages.end("", 50)
-    with pytest.raises(ConfigError, match="has a first stage of 2 epochs, 100 are asked for"):
+    with pytest.raises(ConfigError, match="limited to 2 epochs since the second one was given 50; 100 are"):
         stages.words(runner, 100)
+    assert (stages.folder / "summary.json").exists()
 
 
 def trial(folder: Path, *overrides: str) -> None:
