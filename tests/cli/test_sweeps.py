@@ -148,6 +148,9 @@ def test_jobs_whose_names_would_be_the_same_have_folders_of_their_own(tmp_path):
     assert "2 jobs finished (2 of them before), 0 failed" in done.stderr
     assert states(tmp_path / "mine") == {folders["ä.txt"].name: "finished", former.name: "finished"}
     assert not folders["ö.txt"].exists()
+    changed = inside(*sweeping, "latent.size=5", cwd=tmp_path)  # as a yaml file could have it
+    says_one_line(changed, "2 of 2 jobs failed", f"{former.name} holds a run with latent.size=32")
+    assert not folders["ö.txt"].exists()
 
 
 def test_two_jobs_that_share_a_folder_do_not_pass_for_one(tmp_path):

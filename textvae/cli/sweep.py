@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from textvae.cli import compose
-from textvae.cli.folders import folder_name
+from textvae.cli.former import folder_of
 from textvae.cli.metric import check_metric, check_metrics, score
 from textvae.cli.overrides import check
 from textvae.cli.progress import say
@@ -28,7 +28,7 @@ from textvae.errors import ConfigError, Interrupted, TextVAEError
 from textvae.keys import key_of
 from textvae.training.interruption import ending_signals
 from textvae.training.shape import check_shape
-from textvae.training.sweeps import FAILED, FINISHED, OPEN, RUNNING, Outcome, Sweep, holds
+from textvae.training.sweeps import FAILED, FINISHED, OPEN, RUNNING, Outcome, Sweep
 
 # What submitit and joblib raise, each by classes of its own, where a process of theirs died; Python's own are faults.
 DEAD, FAULTS = RuntimeError, (NotImplementedError, RecursionError)
@@ -103,7 +103,8 @@ class Job:
         settings["overrides"] = list(hydra.overrides.task)
         if settings["tracker"].get("group", "") is None:
             settings["tracker"]["group"] = self.sweep.folder.name
-        folder = _former(folder, hydra.job.override_dirname, settings)
+        shared = hydra.job.config.override_dirname.exclude_keys
+        folder = folder_of(folder, hydra.job.override_dirname, shared, settings)
         alone = _process() == self.home
         if alone:
             say(f"job {hydra.job.num + 1}: {folder.name}")
@@ -148,16 +149,6 @@ def conclude(sweep: Sweep, overrides: Sequence[str], stopped: bool, trouble: str
         raise TextVAEError(_failures(of[FAILED], len(jobs)) + (f"; {trouble}" if trouble else ""))
     if left or trouble:
         raise TextVAEError(f"{trouble or 'jobs were left open'}; go on with: {again}")
-
-
-def _former(folder: Path, overrides: str, settings: dict[str, Any]) -> Path:
-    """The folder of a job that was run when a name had no digest; Hydra has made the other one."""
-    former = folder.with_name(folder_name(overrides))
-    if former == folder or not holds(former, settings):
-        return folder
-    with suppress(OSError):
-        folder.rmdir()
-    return former
 
 
 def _failures(failed: Sequence[Outcome], jobs: int) -> str:
