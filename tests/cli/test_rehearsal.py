@@ -100,3 +100,12 @@ def test_a_refused_sweep_leaves_nothing(tmp_path: Path) -> None:
     done = inside("train", "sweep=schedules", "experiment=grammar/cured", *SMALL, cwd=tmp_path)
     says_one_line(done, "no job was started", "'~schedule.warmup_epochs'")
     assert not list(tmp_path.iterdir())
+
+
+def test_how_far_it_is_with_crossed_sections_is_told() -> None:
+    told: list[tuple[str, int, int]] = []
+    rehearse(
+        ["sweep=seeds", "seed=0,1", "latent=gaussian,batch_norm", "rate=true_kl,hinge"],
+        lambda *done: told.append(done),
+    )
+    assert told == [("settings of the sweep", number, 8) for number in range(1, 9)]

@@ -1,6 +1,6 @@
 """A ready sweep before its first job: whether its settings and those of the experiment go together."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,13 @@ from textvae.training.shape import check_shape
 
 MOST = 8  # values of a key besides its first one: of long ranges the last ones stand for all
 
+Progress = Callable[[str, int, int], None]  # what, done, of
 Job = dict[str, str]  # key -> override, of the keys that have several values
 NEEDED = {"latent", "schedule", "rate"}
 Values = Mapping[str, Sequence[str]]  # key -> its overrides, of which each job has one
 
 
-def rehearse(settings: Sequence[str]) -> None:
+def rehearse(settings: Sequence[str], progress: Progress = lambda what, done, of: None) -> None:
     """Makes of each job of a sweep=NAME what can be made without data and network; nothing where no sweep is named.
 
     ConfigError, with what can be added, where settings do not go together. Of a search, each choice and the
@@ -50,7 +51,7 @@ def rehearse(settings: Sequence[str]) -> None:
         if "sweep" in varied:
             return  # each of them has its own params, which Hydra's sweepers do not read
         fixed = {key: overrides[0] for key, overrides in values.items() if key not in varied}
-        made = [(job, _problem([*fixed.values(), *job.values()])) for job in _jobs(varied)]
+        made = list(_made(fixed, list(_jobs(varied)), progress))
         for job, problem in made:
             if problem is not None:
                 _check_without_sweep(problem, [item for key, item in fixed.items() if key in given])
@@ -111,6 +112,13 @@ def _jobs(varied: Values) -> Iterator[Job]:
         first = dict(zip(sections, chosen, strict=True)) | {key: items[0] for key, items in others.items()}
         yield first
         yield from (first | {key: item} for key, items in others.items() for item in items[1:][-MOST:])
+
+
+def _made(fixed: Job, jobs: Sequence[Job], progress: Progress) -> Iterator[tuple[Job, ConfigError | None]]:
+    """Each job with what hinders it. Crossed sections have many, and each takes a part of a second."""
+    for number, job in enumerate(jobs, start=1):
+        yield job, _problem([*fixed.values(), *job.values()])
+        progress("settings of the sweep", number, len(jobs))
 
 
 def _problem(overrides: Sequence[str]) -> ConfigError | None:

@@ -21,7 +21,7 @@ from textvae.cli import compose
 from textvae.cli.former import folder_of
 from textvae.cli.metric import check_metric, check_metrics, score
 from textvae.cli.overrides import check
-from textvae.cli.progress import say
+from textvae.cli.progress import Progress, say
 from textvae.cli.rehearsal import rehearse
 from textvae.cli.sweep_settings import command, for_hydra, sweep_folder, which_jobs, with_sweep_folder
 from textvae.errors import ConfigError, Interrupted, TextVAEError
@@ -43,7 +43,7 @@ def run_sweep(overrides: Sequence[str]) -> None:
     check("train", settings)
     which = which_jobs(settings)
     check_metrics(settings)
-    rehearse(settings)
+    rehearse(settings, Progress())
     folder = sweep_folder(settings)
     new, sweep = not folder.exists(), Sweep.take(folder, command(overrides))
     with _signals_stop(sweep):
