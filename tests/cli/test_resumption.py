@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.process import SMALL, inside, same_weights, summary
+from tests.cli.process import SMALL, inside, same_weights, says_one_line, summary
 from textvae.cli.resumption import amended
 from textvae.errors import ConfigError
 from textvae.reporting.comparison import results
@@ -41,6 +41,11 @@ def test_values_are_such_as_a_file_can_hold() -> None:
     for value in ("${nothing}", ".inf", ".nan"):
         with pytest.raises(ConfigError, match=r"'eval\.iw_samples="):
             amended(settings, [f"eval.iw_samples={value}"])
+
+
+def test_nothing_is_empty_text_and_no_limit_is_null() -> None:
+    assert amended(config(), ["train.max_steps="])["train"]["max_steps"] == ""
+    assert amended(config("train.max_steps=5"), ["train.max_steps=null"])["train"]["max_steps"] is None
 
 
 @pytest.mark.parametrize(
@@ -142,6 +147,14 @@ def test_a_kill_while_the_config_is_written_leaves_no_figures_of_other_settings(
     assert left.summary == {} and left.config == before
     assert inside("train", f"resume={run}").returncode == 0
     assert summary(run)["train"]["steps"] == 2
+
+
+def test_an_empty_limit_is_refused_as_it_is_for_a_new_run(run) -> None:
+    before = (run / "config.json").read_bytes()
+    for begun in ([f"resume={run}"], [*SMALL, f"run_dir={run.with_name('new')}"]):
+        said = "train.max_steps is '', must be of type int, or null"
+        says_one_line(inside("train", *begun, "train.max_steps="), said)
+    assert (run / "config.json").read_bytes() == before and (run / "summary.json").exists()
 
 
 def test_a_run_that_has_passed_its_limit_ends_where_it_is(run) -> None:

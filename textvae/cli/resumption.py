@@ -41,6 +41,8 @@ def amended(config: dict[str, Any], overrides: Sequence[str], own_steps: bool = 
 
 
 def _value(override: str, text: str) -> Any:
+    if not text:
+        return ""  # in Hydra's grammar, and so for a new run; YAML would read null, which is no limit at all
     try:
         read = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]), resolve=True)
     except OmegaConfBaseException as error:
