@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from textvae.cli import sweep as cli
+from textvae.cli.flags import one_word_flags
 from textvae.cli.sweep import _lost_a_process
-from textvae.cli.sweep_settings import for_hydra, is_sweep, one_word_flags, sweep_folder, with_sweep_folder
+from textvae.cli.sweep_settings import for_hydra, is_sweep, sweep_folder, with_sweep_folder
 from textvae.errors import ConfigError, Interrupted, TextVAEError
 from textvae.training.measurement import Console
 from textvae.training.sweeps import FAILED, FINISHED, RUNNING, Sweep

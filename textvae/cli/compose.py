@@ -11,6 +11,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from textvae.cli.flags import flags_last, one_word_flags
 from textvae.cli.folders import job_folder
 from textvae.cli.help import with_help
 from textvae.cli.locations import config_directory
@@ -47,7 +48,7 @@ def run(verb: str, overrides: Sequence[str], task: Task) -> None:
         except Exception as error:  # raised within Hydra, it would be announced there too
             failures.append(error)
 
-    call(verb, overrides, job)
+    call(verb, one_word_flags(overrides), job)
     faults = [error for error in failures if not isinstance(error, TextVAEError)]
     if len(failures) > 1 and not faults:
         reasons = "; ".join(str(error) for error in failures)
@@ -78,7 +79,7 @@ def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) 
 
     try:
         check(verb, overrides)
-        sys.argv = [f"textvae {verb}", *with_help(verb, with_text(overrides))]
+        sys.argv = [f"textvae {verb}", *flags_last(with_help(verb, with_text(overrides)))]
         hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=verb)(first)()
     except SystemExit as end:
         if end.code:  # it ends so after help, too

@@ -13,9 +13,10 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from textvae.cli.compose import plain, said_by_hydra
+from textvae.cli.flags import is_flag
 from textvae.cli.metric import check_metric
 from textvae.cli.overrides import composing, with_text
-from textvae.cli.sweep_settings import is_flag, is_section, value_of
+from textvae.cli.sweep_settings import is_section, value_of
 from textvae.errors import ConfigError, UnknownSetting
 from textvae.latents.posteriors import HEADS
 from textvae.objectives.objective import build_objective

@@ -9,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from textvae.cli.flags import MULTIRUN, OWN_FOLDER, is_flag
 from textvae.cli.folders import folder_name
 from textvae.cli.locations import config_directory
 from textvae.cli.overrides import parsed, with_text
@@ -16,24 +17,10 @@ from textvae.errors import ConfigError
 from textvae.keys import BY_WHOM, HOW, key_of, within
 from textvae.training.sweeps import WHICH
 
-MULTIRUN = ("-m", "--multirun")
-OWN_FOLDER = ("-cd", "--config-dir")  # of configs beside those of the program
-
-
-def one_word_flags(arguments: Sequence[str]) -> list[str]:
-    """`--config-dir DIR` as `--config-dir=DIR`, so that each word is a flag or an override."""
-    words: list[str] = []
-    for word in arguments:
-        if words and words[-1] in OWN_FOLDER:
-            words[-1] = f"--config-dir={word}"
-        else:
-            words.append(word)
-    return words
-
 
 def is_sweep(overrides: Sequence[str]) -> bool:
     """Whether Hydra is to run several jobs, and not to print help or a config."""
-    flags = {item for item in overrides if is_flag(item) and key_of(item) not in OWN_FOLDER}
+    flags = {item for item in overrides if is_flag(item) and key_of(item) != OWN_FOLDER}
     return flags <= set(MULTIRUN) and bool(flags or any(key_of(item) == "sweep" for item in overrides))
 
 
@@ -89,10 +76,6 @@ def for_hydra(settings: Sequence[str]) -> list[str]:
         *(_one_choice(item) if late and _is_value(item) else str(item.input_line) for item in items),
         f"hydra.job.config.override_dirname.exclude_keys=[{apart}]",
     ]
-
-
-def is_flag(word: str) -> bool:
-    return word.startswith("-")
 
 
 def is_section(key: str) -> bool:

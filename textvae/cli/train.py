@@ -8,10 +8,11 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 
 from textvae.cli import compose
+from textvae.cli.flags import one_word_flags
 from textvae.cli.progress import console
 from textvae.cli.resumption import amended, refuse_first_stage
 from textvae.cli.sweep import run_sweep
-from textvae.cli.sweep_settings import is_sweep, one_word_flags
+from textvae.cli.sweep_settings import is_sweep
 from textvae.training.checkpoint import RunFolder
 from textvae.training.run import resume_run, start_run
 

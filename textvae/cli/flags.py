@@ -1,0 +1,58 @@
+"""Flags among overrides. Hydra's own reader knows them only before or after all overrides, and refuses by a page of usage."""
+
+from collections.abc import Sequence
+
+from textvae.errors import ConfigError
+
+MULTIRUN = ("-m", "--multirun")
+OWN_FOLDER = "--config-dir"  # of configs beside those of the program
+ALONE = (*MULTIRUN, "-h", "--help", "-r", "--run", "--resolve", "--version", "--hydra-help")
+SHELL = ("-sc", "--shell-completion")
+VALUED = {"-cd": OWN_FOLDER, "-cp": "--config-path", "-cn": "--config-name", "-c": "--cfg", "-p": "--package"}
+VALUED |= {"-i": "--info", "": "--experimental-rerun"}
+CHOICES = {
+    "--cfg": ("job", "hydra", "all"),
+    "--info": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
+}
+
+
+def is_flag(word: str) -> bool:
+    return word.startswith("-")
+
+
+def one_word_flags(arguments: Sequence[str]) -> list[str]:
+    """`--config-dir DIR` as `--config-dir=DIR`, so that each word is a flag or an override.
+
+    ConfigError for a flag that there is not, and for one without the value that it needs.
+    """
+    words, left = [], list(arguments)
+    while left:
+        word = left.pop(0)
+        words.append(_flag(word, left) if is_flag(word) else word)
+    return words
+
+
+def flags_last(words: Sequence[str]) -> list[str]:
+    """The overrides, then the flags, each in their order."""
+    return sorted(words, key=is_flag)
+
+
+def _flag(word: str, left: list[str]) -> str:
+    """The flag as one word, its value taken from what is left where it does not stand in it."""
+    if word in (*ALONE, *SHELL):
+        return word
+    name, given, value = word.partition("=")
+    name = VALUED.get(name, name)
+    if name not in VALUED.values():
+        known = ", ".join(item for item in (*ALONE, *SHELL, *VALUED.values()) if item.startswith("--"))
+        raise ConfigError(f"there is no flag {word!r}; there are -m, {known}")
+    choices = CHOICES.get(name, ())
+    if name == "--info" and not given and (not left or left[0] not in choices):
+        value = choices[0]  # what Hydra takes it for
+    elif not given:
+        value = left.pop(0) if left else ""
+    if not value:
+        raise ConfigError(f"{name} needs a value: {name}=...")
+    if choices and value not in choices:
+        raise ConfigError(f"{name} is {value!r}, must be one of {', '.join(choices)}")
+    return f"{name}={value}"
