@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.reporting.folders import config, finished, measured, rows, write_run
-from textvae.reporting.figures import _lines, kl_per_dimension, pictures
+from textvae.reporting.figures import _lines, _part, kl_per_dimension, pictures
 from textvae.reporting.plane import _distortions, _rates
 from textvae.reporting.runs import read_runs
 from textvae.reporting.styles import styles
@@ -62,6 +62,25 @@ def test_outliers_get_a_second_panel_for_the_others(tmp_path):
 def test_the_dimensions_of_any_run_are_drawn(tmp_path, epochs, dimensions, kl):
     logged = rows(kl, epochs, dimensions)
     drawn(kl_per_dimension(read_runs([write_run(tmp_path / "run", config(), None, logged)])[0]))
+
+
+@pytest.mark.parametrize(
+    ("latent", "groups", "dimensions", "part"),
+    [
+        ("gaussian", 2, 2, "dimension"),
+        ("gaussian", 1, 1, "dimension"),
+        ("hierarchical", 2, 2, "group"),
+        ("hierarchical", 2, 4, "group"),
+        ("von_mises_fisher", 1, 4, "group"),
+        (None, 2, 2, "dimension"),
+    ],
+)
+def test_two_layers_are_no_dimensions_however_many_there_are(tmp_path, latent, groups, dimensions, part):
+    logged = [*rows(dimensions=groups), {"step": 300, "valid/total_dimensions": dimensions}]
+    settings = config(latent={"name": latent} if latent else None)
+    (run,) = read_runs([write_run(tmp_path / "run", settings, None, logged)])
+    assert _part(run, groups) == part
+    drawn(kl_per_dimension(run))
 
 
 def test_figures_beyond_all_bounds_leave_gaps(tmp_path):

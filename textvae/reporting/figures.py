@@ -9,6 +9,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.ticker import MaxNLocator
 
 from textvae.evaluation.diagnosis import ACTIVE_KL
+from textvae.latents.heads import LAYERS, Head
+from textvae.latents.posteriors import HEADS
 from textvae.reporting.canvas import panels_with_legend, plain_panels, png
 from textvae.reporting.comparison import results
 from textvae.reporting.plane import KL_LABEL, rate_distortion
@@ -95,7 +97,7 @@ def kl_per_dimension(run: Run) -> bytes:
     measured = np.array(values, dtype=float)
     kl = np.clip(measured, LEAST_KL, None)
     kl = kl[:, np.argsort(-kl.sum(0), kind="stable")]
-    each = "dimension" if [kl.shape[1]] == run.curve("valid/total_dimensions")[1][-1:] else "group"
+    each = _part(run, kl.shape[1])
     figure, (left, right) = plain_panels(2, 12, 4.4)
     _heat_map(left, kl, each)
     right.plot(steps, kl, color=COLOURS[0], alpha=0.5, marker="o", markersize=2.5, linewidth=0.9)
@@ -111,6 +113,13 @@ def kl_per_dimension(run: Run) -> bytes:
     seed = run.config.get("seed", "-")
     figure.suptitle(f"{labels([run.config])[0]}, seed {seed}: KL of each {each} on validation")
     return png(figure)
+
+
+def _part(run: Run, groups: int) -> str:
+    """What each of the groups of a KL is. As many as dimensions are two layers of one dimension each, too."""
+    head = HEADS.get(str((run.config.get("latent") or {}).get("name")), Head)
+    parted = head.space != LAYERS and [groups] == run.curve("valid/total_dimensions")[1][-1:]
+    return "dimension" if parted else "group"
 
 
 def _heat_map(axes: Axes, kl: np.ndarray, each: str) -> None:
