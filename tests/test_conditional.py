@@ -95,6 +95,18 @@ def test_a_bag_of_words_is_told_the_label_that_the_decoder_reads() -> None:
     assert model.condition.decoder.vectors.weight.grad[[0, 2]].any(-1).all()
 
 
+def test_a_bag_of_words_that_was_not_told_the_label_does_not_go_on_as_one_that_is() -> None:
+    """As runs saved it before the term was told."""
+    _, told = with_bag_of_words({"encoder": 2, "decoder": 2})
+    _, untold = with_bag_of_words({"encoder": 2, "decoder": 0})
+    told.load_state_dict(told.state_dict())
+    untold.load_state_dict(untold.state_dict())
+    with pytest.raises(
+        ValueError, match="the 3 units of z alone, and is now told the 2 of the decoder's label"
+    ):
+        told.load_state_dict(untold.state_dict())
+
+
 @pytest.mark.parametrize("condition", [{"encoder": 0, "decoder": 0}, {"encoder": 2, "decoder": 0}])
 def test_a_bag_of_words_is_told_z_alone_where_the_decoder_is(condition: dict[str, int]) -> None:
     model, objective = with_bag_of_words(condition)

@@ -1,7 +1,8 @@
 """Terms of an objective: Output -> scalar, nats a sentence, added to rec + beta * rate."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +51,8 @@ class BagOfWords(Weighted):
         self.predict = nn.Sequential(
             nn.Linear(latent + label, hidden), nn.Tanh(), nn.Linear(hidden, vocabulary)
         )
+        self.latent, self.label = latent, label
+        self.register_load_state_dict_pre_hook(_refuse_without_label)
 
     def value(self, output: Output) -> Tensor:
         targets, last = output.batch.targets, output.batch.lengths[:, None] - 1
@@ -57,6 +60,16 @@ class BagOfWords(Weighted):
         log_f = self.predict(output.told).log_softmax(-1)  # (S,B,V)
         chosen = log_f.gather(-1, targets.expand(len(log_f), -1, -1))
         return -(chosen * words).sum(-1).mean()
+
+
+def _refuse_without_label(term: BagOfWords, state: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
+    """ValueError for a state of before the term was told the label: its network has no weights for that."""
+    weight = state.get(f"{prefix}predict.0.weight")
+    if term.label and weight is not None and weight.shape[1] == term.latent:
+        raise ValueError(
+            f"its bag of words was trained on the {term.latent} units of z alone, and is now told the {term.label} of the "
+            "decoder's label as well; the run can still be measured and sampled from, but not go on: begin a new one"
+        )
 
 
 class MaximumMeanDiscrepancy(Weighted):
