@@ -17,7 +17,9 @@ HOW = frozenset(
     }
 )
 WHERE = frozenset({"run_dir", "sweep_dir", "resume", "data.path", "metric", "overrides"})
-BY_WHOM = frozenset({"launcher", "hydra/launcher", "hydra.launcher"})  # a sweep's jobs are run
+BY_WHOM = frozenset(  # a sweep's jobs are run, and how many at a time
+    {"launcher", "hydra/launcher", "hydra.launcher", "hydra.sweeper.max_batch_size"}
+)
 
 KEPT = "++pretraining."  # begins the override of a first stage's limit that a resumption spells out where it was the run's too
 

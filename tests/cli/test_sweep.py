@@ -28,6 +28,7 @@ def test_the_same_command_names_the_same_folder():
 def test_how_the_jobs_run_does_not_name_another_folder():
     command = ("-m", "seed=0,1")
     how = ("jobs=failed", "launcher=joblib", "hydra.launcher.n_jobs=4", "hydra/launcher=joblib")
+    how += ("hydra.sweeper.max_batch_size=2",)
     how += ("tracker=none", "tracker.mode=online", "+tracker.group=a")
     how += ("compute.device=cuda", "compute.threads=2", "train.checkpoint_minutes=1", "train.log_every=5")
     assert folder(*command) == folder(*how, *command)

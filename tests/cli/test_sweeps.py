@@ -275,6 +275,17 @@ def test_other_processes_run_the_jobs(tmp_path, launcher):
         assert summary(tmp_path / "mine" / "rate.total-2")["environment"]["threads"] == threads
 
 
+@pytest.mark.slow
+def test_a_launcher_that_starts_all_jobs_at_once_can_be_given_one_at_a_time(tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    one = ["launcher=submitit_local", "hydra.sweeper.max_batch_size=1"]
+    done = sweep(tmp_path / "mine", *SMALL, "seed=0,1", *one)
+    assert done.returncode == 0, done.stderr
+    first, second = (tmp_path / "mine" / name for name in ("seed-0", "seed-1"))
+    begun = (second / "config.json").stat().st_mtime_ns
+    assert (first / "summary.json").stat().st_mtime_ns < begun
+
+
 def test_optuna_proposes_what_is_finished_again(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     overrides = [*SMALL, "sweep=optuna", "experiment=grammar/annealing", "hydra.sweeper.n_trials=2"]
