@@ -8,8 +8,15 @@ MULTIRUN = ("-m", "--multirun")
 OWN_FOLDER = "--config-dir"  # of configs beside those of the program
 ALONE = (*MULTIRUN, "-h", "--help", "-r", "--run", "--resolve", "--version", "--hydra-help")
 SHELL = ("-sc", "--shell-completion")
-VALUED = {"-cd": OWN_FOLDER, "-cp": "--config-path", "-cn": "--config-name", "-c": "--cfg", "-p": "--package"}
-VALUED |= {"-i": "--info", "": "--experimental-rerun"}
+SHORT = {
+    "-cd": OWN_FOLDER,
+    "-cp": "--config-path",
+    "-cn": "--config-name",
+    "-c": "--cfg",
+    "-p": "--package",
+    "-i": "--info",
+}
+VALUED = (*SHORT.values(), "--experimental-rerun")
 CHOICES = {
     "--cfg": ("job", "hydra", "all"),
     "--info": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
@@ -42,9 +49,9 @@ def _flag(word: str, left: list[str]) -> str:
     if word in (*ALONE, *SHELL):
         return word
     name, given, value = word.partition("=")
-    name = VALUED.get(name, name)
-    if name not in VALUED.values():
-        known = ", ".join(item for item in (*ALONE, *SHELL, *VALUED.values()) if item.startswith("--"))
+    name = SHORT.get(name, name)
+    if name not in VALUED:
+        known = ", ".join(item for item in (*ALONE, *SHELL, *VALUED) if item.startswith("--"))
         raise ConfigError(f"there is no flag {word!r}; there are -m, {known}")
     choices = CHOICES.get(name, ())
     if name == "--info" and not given and (not left or left[0] not in choices):

@@ -30,9 +30,8 @@ def first_limits(config: Facts) -> dict[str, Any]:
 def shares_limit(config: Facts) -> bool:
     """Whether a run has a first stage for which the limit of epochs of the run itself was meant too."""
     said = [word for word in config.get("overrides", []) if key_of(word) == FIRST_LIMIT]
-    if any(
-        word.startswith(KEPT) for word in said
-    ):  # a resumption found it to be the run's, whatever that has since
+    # A resumption found it to be the run's, whatever that has since.
+    if any(word.startswith(KEPT) for word in said):
         return True
     same = first_limits(config)["max_epochs"] == config["train"]["max_epochs"]
     return config.get("pretraining") is not None and same and not said
