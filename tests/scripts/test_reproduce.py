@@ -42,7 +42,9 @@ TABLE = {
 
 @pytest.fixture(scope="module")
 def script() -> Iterator[ModuleType]:
-    with script_module("reproduce") as module:
+    """Its processes have one thread each, as the workers of the tests have: more would wait for each other."""
+    with script_module("reproduce") as module, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules["runner"], "cores", lambda: 1)
         yield module
 
 
