@@ -126,7 +126,7 @@ def _least_kept(falling: Tensor, mass: float) -> tuple[Tensor, Tensor]:
 def draw(weights: Tensor, noise: Tensor) -> Tensor:
     """A column of each row, in proportion to weights (N,C): where their sums pass the share noise (N,).
 
-    First a block of columns and then one in it: sums of blocks take a tenth of the time of sums up to each column.
+    First a block of columns and then one in it: sums of blocks take less time than sums up to each column.
     """
     whole = weights.shape[1] - weights.shape[1] % BLOCK
     blocks = weights[:, :whole].unflatten(1, (whole // BLOCK, BLOCK)).sum(2)
