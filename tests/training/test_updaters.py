@@ -116,6 +116,24 @@ def test_aggressive_phase_ends_for_good_when_information_falls(tmp_path: Path):
     assert other.step(tiny_batch(), never, 0).logs["inner_updates"] == 0
 
 
+def test_aggressive_phase_ends_after_its_epochs_at_the_latest_over_a_resumption_too():
+    updater = Aggressive(*parts(), epochs=3)
+    active = []
+    for information in (0.1, 0.2, 0.3):
+        updater.epoch_end({"mi_he2019_batch": information})
+        state, updater = updater.state_dict(), Aggressive(*parts(), epochs=3)
+        updater.load_state_dict(state)
+        active.append(updater.active)
+    assert active == [True, True, False]
+
+
+def test_aggressive_phase_of_a_checkpoint_without_a_limit_goes_on():
+    updater = Aggressive(*parts())
+    updater.load_state_dict({"active": True, "mutual_information": 0.1})
+    updater.epoch_end({"mi_he2019_batch": 0.2})
+    assert updater.active
+
+
 def test_encoder_updates_may_estimate_the_normaliser_and_the_decoders_own_never_does():
     model, objective, descent = parts()
     updater = Aggressive(model, objective, descent, clip="own", most=3, words=1)
@@ -155,7 +173,14 @@ def test_what_updates_the_encoder_by_itself_needs_one(kind):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"clip": "mine"}, {"window": 0}, {"most": 0}, {"words": 512}, {"clip": "own", "words": 0}],
+    [
+        {"clip": "mine"},
+        {"window": 0},
+        {"most": 0},
+        {"words": 512},
+        {"epochs": 0},
+        {"clip": "own", "words": 0},
+    ],
 )
 def test_aggressive_settings_out_of_range(settings):
     with pytest.raises(ValueError):

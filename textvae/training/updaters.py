@@ -60,7 +60,8 @@ class Aggressive(Joint):
     The first encoder update takes the decoder's own batch, the next ones random batches, at most `most` of them;
     after every `window` the mean loss a token is compared with that of the window before, and they end when it
     rose. The phase ends for good, and joint steps follow, at the first validation whose `mi_he2019_batch` is below
-    that of the one before; the first has none before it, since noise can take that estimate below 0. `clip` says whose
+    that of the one before, or after `epochs` of them, if that comes first; the first validation has none before it,
+    since noise can take that estimate below 0. `clip` says whose
     gradient norm is bounded in encoder updates: "joint", that of all parameters as published, or "own", the encoder's,
     which needs no gradient of the decoder's weights. Then encoder updates may estimate the normaliser of each word
     from the batch's words and at least `words` others; None takes all.
@@ -75,6 +76,7 @@ class Aggressive(Joint):
         window: int = 15,
         most: int = 99,
         words: int | None = None,
+        epochs: int | None = None,
     ) -> None:
         super().__init__(model, objective, descent)
         _check_encoder(descent)
@@ -87,8 +89,11 @@ class Aggressive(Joint):
             raise ValueError(
                 f"words is {words} and clip {clip!r}: some words of at least 1 need the clip 'own'"
             )
+        if epochs is not None and epochs < 1:
+            raise ValueError(f"epochs is {epochs}, a limit of the aggressive phase must be at least 1")
         self.norm_over, self.decoder_mode = choices[clip]
         self.window, self.most, self.words = window, most, words
+        self.epochs_left = math.inf if epochs is None else epochs
         self.active, self.mutual_information = True, -math.inf
 
     def step(self, batch: Batch, more: More, step: int) -> Loss:
@@ -125,14 +130,17 @@ class Aggressive(Joint):
 
     def epoch_end(self, metrics: Mapping[str, Any]) -> None:
         now = float(metrics["mi_he2019_batch"])
-        self.active = self.active and now >= self.mutual_information
+        self.epochs_left -= 1
+        self.active = self.active and now >= self.mutual_information and self.epochs_left > 0
         self.mutual_information = now
 
     def state_dict(self) -> dict[str, Any]:
-        return {"active": self.active, "mutual_information": self.mutual_information}
+        names = ("active", "mutual_information", "epochs_left")
+        return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.active, self.mutual_information = state["active"], state["mutual_information"]
+        self.epochs_left = state.get("epochs_left", math.inf)  # runs from before there was a limit have none
 
 
 class EncoderSteps(Joint):
