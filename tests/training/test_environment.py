@@ -13,11 +13,15 @@ def test_commit_says_whether_the_checkout_is_changed(tmp_path):
 
     assert commit(tmp_path) is None
     git("init", "-q")
-    (tmp_path / "file").write_text("one")
-    git("add", "file")
+    (tmp_path / "docs").mkdir()
+    for name in ("file", "docs/results.json"):
+        (tmp_path / name).write_text("one")
+    git("add", ".")
     git("commit", "-q", "-m", "one")
     first = commit(tmp_path)
     assert len(first) == 10 and int(first, 16) >= 0
+    (tmp_path / "docs" / "results.json").write_text("two")
+    assert commit(tmp_path) == first
     (tmp_path / "file").write_text("two")
     assert commit(tmp_path) == first + "+"
 

@@ -24,6 +24,7 @@ class RunFolder:
         self.final, self.summary = self.path / "model.safetensors", self.path / "summary.json"
         self.metrics, self.labels = self.path / "metrics.jsonl", self.path / "labels.json"
         self.corpus = self.path / "corpus.json"
+        self.best_terms = self.path / "best_terms.safetensors"
         self.pretraining = self.path / "pretraining"
 
     def create(

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def environment(device: torch.device, products: torch.dtype | None = None) -> dict[str, Any]:
-    """`commit` is null outside a checkout, and ends in "+" where tracked files of it were changed.
+    """`commit` is null outside a checkout, and ends in "+" where tracked files of it were changed, but for documents.
 
     products: the type of matrix products in training, on which figures depend as on device and threads; null where
     nothing was trained.
@@ -38,7 +38,8 @@ def commit(root: Path) -> str | None:
         head = subprocess.run(
             ["git", "rev-parse", "--short=10", "HEAD"], cwd=root, capture_output=True, text=True
         )
-        clean = subprocess.run(["git", "diff", "--quiet", "HEAD"], cwd=root, capture_output=True)
+        changes = ["git", "diff", "--quiet", "HEAD", "--", ":(top,exclude)docs"]  # tables of results are written there
+        clean = subprocess.run(changes, cwd=root, capture_output=True)
     except OSError:
         return None
     return None if head.returncode else head.stdout.strip() + ("+" if clean.returncode else "")

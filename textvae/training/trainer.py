@@ -12,7 +12,8 @@ from textvae.errors import CheckpointError, Interrupted, TrainingError
 from textvae.evaluation.evaluator import evaluate
 from textvae.model import SentenceVAE
 from textvae.objectives.objective import Objective
-from textvae.training.checkpoint import RunFolder, load_weights, save_weights
+from textvae.training.best import Best
+from textvae.training.checkpoint import RunFolder, save_weights
 from textvae.training.compute import release_freed_memory
 from textvae.training.descent import Descent
 from textvae.training.files import load_state, save_state
@@ -57,6 +58,7 @@ class Trainer:
         self.plateau, self.batches, self.validation = plateau, batches, validation
         self.folder, self.tracker, self.limits, self.seed = folder, tracker, limits, seed
         self.progress, self.say, self.show, self.stop_requested = progress, say, show, stop_requested
+        self.best = Best(model, objective, folder)
         self.device = next(model.parameters()).device
         self.step = self.epoch = self.position = 0
         self.stopped = False
@@ -149,7 +151,7 @@ class Trainer:
         decision = self.plateau.update(score, self.epoch)
         self.epoch, self.position = self.epoch + 1, 0
         if decision.improved:
-            save_weights(self.model, self.folder.best)
+            self.best.keep()
         if decision.decay:
             self._decay()
         self.stopped = decision.stop
@@ -183,7 +185,7 @@ class Trainer:
 
     def _decay(self) -> None:
         if self.plateau.reload_best:
-            load_weights(self.model, self.folder.best)
+            self.best.restore()
             self.descent.forget()
         self.descent.scale_learning_rate(self.plateau.factor)
 
@@ -195,7 +197,7 @@ class Trainer:
             _, score = self._validate()
             if score < self.plateau.best:
                 return save_weights(self.model, self.folder.final)
-        load_weights(self.model, self.folder.best)
+        self.best.restore()
         save_weights(self.model, self.folder.final)
 
     def save(self) -> None:
