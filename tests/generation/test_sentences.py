@@ -92,6 +92,15 @@ def test_analogies(space: SentenceSpace) -> None:
     assert space.analogy([A, A], [B, A], [A, C]) == space.reconstruct([B, C])
 
 
+def test_analogies_are_decoded_from_points_of_the_space_that_z_lies_in(
+    space: SentenceSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[torch.Tensor] = []
+    monkeypatch.setattr(space.model.head, "onto_space", lambda z: told.append(z) or space.points([C]))
+    assert space.analogy([A], [B], [A]) == space.reconstruct([C])
+    torch.testing.assert_close(told[0], space.points([B]))
+
+
 def test_a_sentence_is_its_own_nearest_neighbour(space: SentenceSpace) -> None:
     corpus = [A, B, C, *WORDS]
     near = space.neighbours([B, C], corpus, count=3)

@@ -56,5 +56,5 @@ def test_damaged_terms_are_one_line(tmp_path: Path):
     best = Best(model, tiny_objective(terms=TERMS).double(), folder)
     best.keep()
     folder.best_terms.write_bytes(folder.best_terms.read_bytes()[:20])
-    with pytest.raises(CheckpointError, match="best_terms.safetensors is truncated or damaged"):
+    with pytest.raises(CheckpointError, match=r"best_terms\.safetensors is truncated or damaged"):
         best.restore()

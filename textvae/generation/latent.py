@@ -74,10 +74,7 @@ PATHS: dict[str, Callable[..., Path]] = {"linear": Linear, "spherical": Spherica
 
 
 def analogy(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    """What is to c as b is to a: b - a + c, all (P,Z) (Mikolov et al. 2013, arXiv 1301.3781).
-
-    Of points on a sphere or of codes it lies on none: a decoder reads what it has not seen.
-    """
+    """What is to c as b is to a: b - a + c, all (P,Z) (Mikolov et al. 2013, arXiv 1301.3781)."""
     return b - a + c
 
 

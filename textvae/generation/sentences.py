@@ -152,8 +152,12 @@ class SentenceSpace:
         decoding: Decoding | Choice = "greedy",
         seed: int = 0,
     ) -> list[str]:
-        """a is to b as c is to what: the sentences at b - a + c, for P of each. ValueError for unequal numbers."""
-        return self.decode(latent.analogy(*self._as_many(a, b, c)), decoding, seed)
+        """a is to b as c is to what: the sentences at b - a + c, for P of each. ValueError for unequal numbers.
+
+        Where z lies on a sphere or is made of codes, at the point of these that is nearest to it.
+        """
+        z = self.model.head.onto_space(latent.analogy(*self._as_many(a, b, c)))
+        return self.decode(z, decoding, seed)
 
     def neighbours(
         self, queries: Sequence[str] | Tensor, corpus: Sequence[str], count: int = 5

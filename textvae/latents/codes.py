@@ -134,10 +134,10 @@ class Quantised(Head):
 
     def forward(self, h: Tensor) -> Distribution:
         query = self.linear(h)
-        parts = query.detach().unflatten(-1, (len(self.codebooks), -1)).transpose(0, 1)  # (M,B,Z/M)
+        parts = self._parts(query.detach())
         if self.training:
             self._revive(parts)
-        codes = torch.cdist(parts, self.codebooks).argmin(-1).T  # (B,M)
+        codes = self._nearest(parts)
         # The bits of the code exactly, so that equal codes are equal points; the gradient is the query's.
         posterior = Code(
             look_up(self.codebooks, codes) + (query - query.detach()), codes, validate_args=False
@@ -146,6 +146,18 @@ class Quantised(Head):
         if self.training:
             self._follow(parts, codes.T)
         return posterior
+
+    def onto_space(self, z: Tensor) -> Tensor:
+        rows = z.flatten(0, -2)
+        return look_up(self.codebooks, self._nearest(self._parts(rows))).view_as(z)
+
+    def _parts(self, rows: Tensor) -> Tensor:
+        """(B,Z) -> (M,B,Z/M): what each slot quantises."""
+        return rows.unflatten(-1, (len(self.codebooks), -1)).transpose(0, 1)
+
+    def _nearest(self, parts: Tensor) -> Tensor:
+        """(M,B,Z/M) -> codes (B,M)."""
+        return torch.cdist(parts, self.codebooks).argmin(-1).T
 
     @torch.no_grad()
     def gauges(self) -> dict[str, Tensor]:

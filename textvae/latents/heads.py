@@ -27,6 +27,10 @@ class Head(nn.Module):
     factorises = False
     tells: tuple[str, ...] = ()
 
+    def onto_space(self, z: Tensor) -> Tensor:
+        """The point of `space` nearest to z, (..,Z) each: what arithmetic has led off it, a decoder has never read."""
+        return z
+
     def gauges(self) -> dict[str, Tensor]:
         """What a log of training should show of the head."""
         return {}

@@ -34,6 +34,9 @@ class FixedConcentration(Head):
     def forward(self, h: Tensor) -> Distribution:
         return VonMisesFisher(normalize(self.linear(h), dim=-1), self.concentration(h), validate_args=False)
 
+    def onto_space(self, z: Tensor) -> Tensor:
+        return normalize(z, dim=-1)
+
     def concentration(self, h: Tensor) -> Tensor:
         """kappa (B,)."""
         return h.new_full((len(h),), self.kappa)
