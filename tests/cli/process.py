@@ -102,7 +102,7 @@ def interrupt(folder: Path, number: int, extra: tuple[str, ...], stage: str = ""
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline and process.poll() is None:
         rows = folder / stage / "metrics.jsonl"
         if (
@@ -113,7 +113,7 @@ def interrupt(folder: Path, number: int, extra: tuple[str, ...], stage: str = ""
             process.send_signal(number)
             break
         time.sleep(0.005)
-    process.wait(60)
+    process.wait(300)
     return process
 
 
