@@ -5,6 +5,7 @@ import pytest
 from tests.cli.process import inside, says_one_line
 from textvae.cli.locations import config_directory
 from textvae.cli.overrides import check, close, legal, with_text
+from textvae.errors import ConfigError
 
 
 @pytest.mark.parametrize("sign", ["", "+", "++", "~"])
@@ -31,6 +32,15 @@ def test_an_unknown_key_is_refused(tmp_path, sign, verb, override, parts):
 def test_an_unknown_key_of_a_sweep_is_refused_and_leaves_nothing(tmp_path, override):
     says_one_line(inside("train", "-m", override, cwd=tmp_path), "has no key", "close to it")
     assert not list(tmp_path.glob("sweeps/*"))
+
+
+@pytest.mark.parametrize(("verb", "key"), [("sample", "checkpoint"), ("train", "resume")])
+def test_a_word_without_a_key_is_told_where_a_run_goes(verb, key):
+    with pytest.raises(
+        ConfigError, match=f"{verb} takes KEY=VALUE, which 'runs/a' is not; .* as {key}=runs/a"
+    ):
+        check(verb, ["seed=1", "runs/a"])
+    check(verb, ["seed=1", "-m", "~hydra"])
 
 
 def test_a_nested_key_is_not_advised_to_be_added():

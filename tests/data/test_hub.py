@@ -86,7 +86,10 @@ def test_the_fingerprint_is_that_of_the_rows_wherever_they_lie(
     [
         ({"column": "body"}, r"no column 'body'; it has: sentence, kind, year"),
         ({"column": "sentence", "label": "mood"}, r"no column 'mood'"),
-        ({"column": "sentence", "train": "dev"}, r"split dev, cannot be had: .*dev"),
+        (
+            {"column": "sentence", "train": "dev"},
+            r"split dev, cannot be had: .*dev.*; data\.train=\"'train\[:5%\]'\" would",
+        ),
         ({"column": "sentence", "config": "french"}, r"cannot be had: .*french"),
     ],
 )

@@ -87,7 +87,10 @@ def choices(group: str) -> list[str]:
 
 
 def check(verb: str, overrides: Sequence[str]) -> None:
-    """ConfigError for the first override of a key that neither the verb's config nor a group of it has."""
+    """ConfigError for a word that is no override, and for a key that neither the verb's config nor a group of it has."""
+    for item in overrides:
+        if "=" not in item and not item.startswith(("-", "~")):
+            raise ConfigError(_no_override(verb, item))
     for override in parsed(overrides):
         key = override.key_or_group
         if not override.is_hydra_override() and not legal(verb).knows(key):
@@ -116,6 +119,12 @@ def check_texts(verb: str, settings: Mapping[str, Any]) -> None:
             raise ConfigError(f"{key} is {value!r}, must be text")
         if value == "":
             raise ConfigError(f"{key} is empty; give it a value, or leave it out")
+
+
+def _no_override(verb: str, word: str) -> str:
+    runs = [key for key in ("checkpoint", "resume") if key in legal(verb).config]
+    hint = "".join(f"; the folder of a run is given as {key}={word}" for key in runs)
+    return f"{verb} takes KEY=VALUE, which {word!r} is not{hint}"
 
 
 def unknown(verb: str, key: str) -> str:

@@ -37,9 +37,7 @@ class HubCorpus:
     def load(self) -> Corpus:
         """DataError where the set, a split or a column cannot be had."""
         names = {split: name for split in SPLITS if (name := getattr(self, split))}
-        sets = {
-            split: load_split(self.dataset, self.config, self.revision, name) for split, name in names.items()
-        }
+        sets = {split: self._rows(split, name) for split, name in names.items()}
         columns = [column for column in (self.column, self.label) if column]
         for found in sets.values():
             for column in columns:
@@ -53,6 +51,15 @@ class HubCorpus:
             labels=None if self.label is None else _label_columns(sets, self.label),
             form="rows",
         )
+
+    def _rows(self, split: str, name: str) -> Any:
+        try:
+            return load_split(self.dataset, self.config, self.revision, name)
+        except DataError as error:
+            if "split" not in str(error.__cause__).lower():
+                raise
+            hint = f"""data.{split}="'train[:5%]'" would take a part of another"""
+            raise DataError(f"{error}; {hint}") from error
 
 
 def load_split(dataset: str, config: str | None, revision: str | None, split: str) -> Any:

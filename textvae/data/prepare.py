@@ -112,7 +112,7 @@ def _tokenise(
         notes += census.notes(limit)
         if census.unknown and facts.get("train/unknown_share") == 0:
             notes.append(
-                f"{split}: train never shows <unk>, so it is not learnt; a smaller tokenizer.size would"
+                f"{split}: train never shows <unk>, so it is not learnt; a smaller data.tokenizer.size would"
             )
     tokenizer.save(folder / "tokenizer.json")
     # What is known of the text is known of its words, all of them.

@@ -70,7 +70,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             names = file.keys()
             return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is truncated or damaged: {error}") from error
+        raise CheckpointError(f"{path} is truncated or damaged, or no safetensors file: {error}") from error
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -34,6 +34,11 @@ def test_a_row_has_the_mean_and_width_over_seeds_and_published_figures_below() -
     assert line(text, "plain")[3] == "101.05"
 
 
+def test_a_mark_behind_a_commit_is_explained_where_there_is_one() -> None:
+    assert "A + behind a commit" not in page(results())
+    assert "A + behind a commit" in page(results(record("cure", commit="0123456789+")))
+
+
 def test_a_run_cut_short_says_of_how_many_epochs() -> None:
     cut = {"epochs": 3, "published_epochs": 100, "cut_short": True}
     assert line(page(results(record("cure", **cut))), "cure")[2] == "3 of 100, cut short"

@@ -91,8 +91,11 @@ def _settings(results: Results) -> list[str]:
 
 
 def _commands(results: Results) -> list[str]:
-    lines = [_line(row, record) for row in results.table.rows for record in results.of(row.name)]
-    return ["## Commands", "\n".join(lines)] if lines else []
+    records = [(row, record) for row in results.table.rows for record in results.of(row.name)]
+    lines = [_line(row, record) for row, record in records]
+    changed = any(str(record["commit"]).endswith("+") for _, record in records)
+    mark = ["A + behind a commit: tracked files had been changed since it."] if changed else []
+    return ["## Commands", *mark, "\n".join(lines)] if lines else []
 
 
 def _line(row: Row, record: Record) -> str:
