@@ -40,7 +40,7 @@ def test_a_word_without_a_key_is_told_where_a_run_goes(verb, key):
         ConfigError, match=f"{verb} takes KEY=VALUE, which 'runs/a' is not; .* as {key}=runs/a"
     ):
         check(verb, ["seed=1", "runs/a"])
-    check(verb, ["seed=1", "-m", "~hydra"])
+    check(verb, ["seed=1", "-m", "~seed"])
 
 
 def test_a_nested_key_is_not_advised_to_be_added():
