@@ -41,7 +41,7 @@ class TextVAE(SentenceSpace):
         log (1/K) sum_k p(x, z_k) / q(z_k|x), z_k ~ q(z|x), K = samples (Burda et al. 2016, arXiv 1509.00519).
         Unknown words count as <unk>. Of a conditional model it is log p(x|label) once a label is given, else that of
         the mean over all labels, log (1/C) sum_c p(x|c). Of a decoder with a shortcut past z it is that of a sentence
-        given its words, whose sum over sentences is above 1. ValueError for samples below 1.
+        given its words, no probability of x. ValueError for samples below 1.
         """
         if samples < 1:
             raise ValueError(f"samples is {samples}, must be at least 1")

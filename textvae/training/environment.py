@@ -38,14 +38,8 @@ def commit(root: Path) -> str | None:
         head = subprocess.run(
             ["git", "rev-parse", "--short=10", "HEAD"], cwd=root, capture_output=True, text=True
         )
-        changes = [
-            "git",
-            "diff",
-            "--quiet",
-            "HEAD",
-            "--",
-            ":(top,exclude)docs",
-        ]  # tables of results are written there
+        # Tables of results are written to docs.
+        changes = ["git", "diff", "--quiet", "HEAD", "--", ":(top,exclude)docs"]
         clean = subprocess.run(changes, cwd=root, capture_output=True)
     except OSError:
         return None
