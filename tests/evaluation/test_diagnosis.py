@@ -117,6 +117,14 @@ def test_the_verdict_warns_of_noise_and_of_nothing_else():
     assert "cap" not in warnings(kl=30.0, lower=5.0)[0]
 
 
+def test_information_that_the_label_may_hold_is_not_held_against_the_kl():
+    noise = metrics(kl=0.7, lower=math.log(3)) | {"label_entropy": math.log(3)}
+    assert "0.000 nats of information beyond the 1.099 of the label" in verdict_lines(noise)[-1]
+    shown = metrics(kl=0.7, lower=math.log(3) + 0.4) | {"label_entropy": math.log(3)}
+    assert "of which the label may hold 1.099" in verdict_lines(shown)[2]
+    assert not any(line.startswith("WARNING") for line in verdict_lines(shown))
+
+
 @pytest.mark.parametrize("kl", [6.0, 0.0])
 def test_the_verdict_warns_where_likelihoods_are_not_those_of_x_alone(kl):
     *_, last = verdict_lines(metrics(kl, lower=kl) | {"given": "its words"})
@@ -141,3 +149,9 @@ def test_the_verdict_of_a_model_without_z_is_one_line():
 def test_a_status_in_brief_tells_where_noise_may_have_paid(kl: float, lower: float | None, says: str):
     assert in_brief({"status": "HEALTHY", "kl": kl, "mi_lower": lower, "mi_cap": 8.23}) == says
     assert in_brief({}) == "-"
+
+
+def test_a_status_in_brief_takes_off_what_the_label_may_hold():
+    figures = {"status": "HEALTHY", "kl": 0.7, "mi_lower": math.log(3), "mi_cap": 8.23}
+    assert in_brief(figures) == "HEALTHY"
+    assert in_brief(figures | {"label_entropy": math.log(3)}) == "HEALTHY, MI < KL/2"

@@ -180,6 +180,9 @@ def test_a_prior_for_each_class():
     assert found["kl"] == pytest.approx(float(kl.sum(-1).mean()))
     assert "kl_aggregate" not in found
     assert found["mi_upper"] >= found["mi_lower"]
+    shares = torch.tensor([67, 67, 66]).double() / 200
+    assert found["label_entropy"] == pytest.approx(float(-(shares * shares.log()).sum()))
+    assert "label_entropy" not in evaluate(LinearGaussian(), split(model.draw(20), 8))
 
 
 def test_a_model_without_z_is_its_likelihood():

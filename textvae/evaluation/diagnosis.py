@@ -63,24 +63,29 @@ def _of_latent(metrics: Mapping[str, Any]) -> list[str]:
         ]
     kl, active, total = (verdict[key] for key in ("total_kl", "active_dimensions", "total_dimensions"))
     lower, upper, cap = (metrics[key] for key in ("mi_lower", "mi_upper", "mi_cap"))
+    told = metrics.get("label_entropy") or 0.0
+    beside = f", of which the label may hold {told:.3f}" if told else ""
     lines = [
         f"{verdict['status']}: {active} of {total} dimensions active ({verdict['utilization']:.0%}), "
         f"{metrics['active_units']} active units",
         f"KL {kl:.3f} nats a sentence{', low' if kl_is_low(kl) else ''}",
-        f"mutual information {lower:.3f} to {upper:.3f} nats (lower bound's cap ln N = {cap:.3f}; "
+        f"mutual information {lower:.3f} to {upper:.3f} nats{beside} (lower bound's cap ln N = {cap:.3f}; "
         f"within batches, He et al. 2019: {metrics['mi_he2019_batch']:.3f})",
         f"variance of the means {verdict['mu_variance']:.4f}, mean log-variance {verdict['mean_logvar']:.3f}",
     ]
-    return lines + _warnings(kl, lower, cap, verdict["status"])
+    return lines + _warnings(kl, lower, cap, told, verdict["status"])
 
 
 def in_brief(figures: Mapping[str, Any]) -> str:
-    """The status, and where it is by a KL of which less than half is shown to be information, that."""
+    """The status, and where it is by a KL of which less than half is shown to be information, that.
+
+    Under a prior of the label c the KL does not pay for I(c; z), at most H(c), which is no part of what it shows.
+    """
     status = str(figures.get("status") or "-")
     if any(figures.get(key) is None for key in ("kl", "mi_lower", "mi_cap")):
         return status
     kl, lower, cap = (float(figures[key]) for key in ("kl", "mi_lower", "mi_cap"))
-    if kl_is_low(kl) or lower >= kl / 2:
+    if kl_is_low(kl) or lower - (figures.get("label_entropy") or 0.0) >= kl / 2:
         return status
     return f"{status}, {'MI at its cap' if lower > NEAR * cap else 'MI < KL/2'}"
 
@@ -93,20 +98,22 @@ def _status(active: int, total: int) -> str:
     return next((status for share, status in STATUSES if active / total < share), "HEALTHY")
 
 
-def _warnings(kl: float, mi_lower: float, mi_cap: float, status: str) -> list[str]:
+def _warnings(kl: float, mi_lower: float, mi_cap: float, told: float, status: str) -> list[str]:
     if kl_is_low(kl):
         hidden = [
             f"WARNING: {status} by its dimensions, but a KL of {kl:.3f} is that of a collapsed posterior"
         ]
         return [] if status == "FULL COLLAPSE" else hidden
-    if mi_lower >= kl / 2:
+    paid = mi_lower - told
+    if paid >= kl / 2:
         return []
     if mi_lower > NEAR * mi_cap:
         return [
             f"WARNING: the lower bound on information stands at its cap of {mi_cap:.3f} nats, under half the "
             f"KL of {kl:.3f}: so few sentences cannot show whether the rest is information or noise"
         ]
+    beyond = f" beyond the {told:.3f} of the label, for which the KL does not pay," if told else ""
     return [
-        f"WARNING: at least {mi_lower:.3f} nats of information for a KL of {kl:.3f}, under half of it: "
+        f"WARNING: at least {max(0.0, paid):.3f} nats of information{beyond} for a KL of {kl:.3f}, under half of it: "
         "KL may be paid with noise"
     ]

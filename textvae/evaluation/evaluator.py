@@ -46,6 +46,7 @@ def evaluate(
     that factorises, the total correlation over as many sentences (None: all), which takes Z times as long as the
     information, itself as N^2. `given` is there where the likelihoods are not those of x alone: what they are told
     beside z. The same arguments give the same numbers; the model's modes and the random state are left as they were.
+    `label_entropy`, nats, is there where the prior is given a label: what I(x; z) may hold that the KL does not pay for.
     Raises ConfigError for counts out of range, DataError where there is no sentence.
     """
     _check(iw_samples, iw_sentences, tc_sentences, row_budget)
@@ -65,6 +66,7 @@ def evaluate(
         )
         metrics = _bounds(seen) | _information_metrics(bounds) | _latent_metrics(seen)
         metrics |= {"given": model.given} if model.given else {}
+        metrics |= {} if seen.told is None else {"label_entropy": seen.told}
         if tc_sentences != 0 and seen.factorised and seen.told is None:
             done = partial(report, "total correlation")
             correlation = total_correlation(seen.posterior, seen.z, tc_sentences, seed, done)

@@ -24,7 +24,7 @@ FIGURES = (
     "wall_s",
 )
 # Mostly the same for every seed.
-FACTS = ("total_dimensions", "mi_cap", "iw_samples", "iw_sentences", "sentences", "given")
+FACTS = ("total_dimensions", "mi_cap", "iw_samples", "iw_sentences", "sentences", "given", "label_entropy")
 NEEDED = ("neg_elbo", "rec", "kl", "active_units", "total_dimensions", "mi_lower", "mi_upper", "status")
 
 
