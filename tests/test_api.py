@@ -13,7 +13,7 @@ from textvae.api import TextVAE
 from textvae.data.batching import collate
 from textvae.data.specials import SPECIAL_WORDS
 from textvae.data.tokenization import Tokenizer
-from textvae.errors import CheckpointError, DataError
+from textvae.errors import CheckpointError, ConfigError, DataError
 from textvae.model import build_model
 from textvae.training.checkpoint import RunFolder, save_weights
 
@@ -52,6 +52,13 @@ def test_log_prob_is_the_same_again_and_knows_its_limits() -> None:
         vae.log_prob(SENTENCES, samples=0)
     with pytest.raises(DataError, match="sentence 1"):
         vae.log_prob(["zebra"])
+
+
+def test_log_prob_is_refused_where_the_decoder_is_given_the_words() -> None:
+    vae = _vae()
+    vae.model.decoder.given = "its words"
+    with pytest.raises(ConfigError, match="given its words past z"):
+        vae.log_prob(SENTENCES)
 
 
 def test_kl_is_that_of_the_posterior_from_the_prior() -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.evaluation.known_answers import log_weights
 from tests.families import FAMILIES, LABELS, Family
 from tests.tiny import VOCABULARY, tiny_batch, tiny_config, tiny_model
 from textvae.data.batching import Batch
@@ -14,7 +15,7 @@ from textvae.data.specials import SPECIAL_WORDS
 from textvae.data.tokenization import Tokenizer
 from textvae.errors import ConfigError
 from textvae.evaluation.evaluator import FIGURES, evaluate
-from textvae.evaluation.likelihood import importance_weighted_log_prob, log_weights
+from textvae.evaluation.likelihood import importance_weighted_log_prob
 from textvae.generation.sentences import SentenceSpace
 from textvae.latents.distributions import factorises
 from textvae.latents.divergence import kl_groups, kl_kind

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.evaluation.known_answers import log_weights
 from tests.tiny import VOCABULARY, tiny_batch, tiny_config
 from textvae.data.batching import Batch
 from textvae.errors import ConfigError
 from textvae.evaluation.evaluator import evaluate
-from textvae.evaluation.likelihood import log_weights
 from textvae.model import SentenceVAE, build_model
 from textvae.networks.cross_entropy import CrossEntropy
 from textvae.networks.recurrence import Recurrence
@@ -139,6 +139,15 @@ def test_zero_steps_are_the_plain_model():
     assert torch.equal(mine.log_px_z, theirs.log_px_z) and torch.equal(state, other_state)
     for a, b in zip(plain.parameters(), zero.parameters(), strict=True):
         assert torch.equal(a.grad, b.grad)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_noise_of_the_steps_is_none_of_an_evaluations_draws(seed):
+    model = refined_model(latent={"name": "gaussian", "size": 32}, spec=SPEC)
+    torch.manual_seed(seed)
+    drawn = torch.randn(1, 32, 32)
+    for noise in model.noise.float():
+        assert not (noise[0] == drawn).any()
 
 
 @pytest.mark.parametrize("latent", ["gaussian", "delta"])

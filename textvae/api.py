@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from textvae.data.tokenization import Tokenizer
+from textvae.errors import ConfigError
 from textvae.evaluation.likelihood import importance_weighted_log_prob
 from textvae.generation.inference import at_rest
 from textvae.generation.reading import batches, read
@@ -40,11 +41,13 @@ class TextVAE(SentenceSpace):
 
         log (1/K) sum_k p(x, z_k) / q(z_k|x), z_k ~ q(z|x), K = samples (Burda et al. 2016, arXiv 1509.00519).
         Unknown words count as <unk>. Of a conditional model it is log p(x|label) once a label is given, else that of
-        the mean over all labels, log (1/C) sum_c p(x|c). Of a decoder with a shortcut past z it is that of a sentence
-        given its words, no probability of x. ValueError for samples below 1.
+        the mean over all labels, log (1/C) sum_c p(x|c). ValueError for samples below 1; ConfigError for a decoder with
+        a shortcut past z, which has no p(x).
         """
         if samples < 1:
             raise ValueError(f"samples is {samples}, must be at least 1")
+        if told := self.model.decoder.given:
+            raise ConfigError(f"log_prob: this decoder is given {told} past z, so that it has no p(x)")
         rows = read(self.tokenizer, sentences)
         labels = range(len(self.labels)) if self.labels and self.label is None else [self.label]
         given = torch.stack([self._log_prob(rows, label, samples, seed) for label in labels])

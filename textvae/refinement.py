@@ -21,6 +21,9 @@ from textvae.networks.encoder import LSTMEncoder
 from textvae.networks.frozen import frozen
 from textvae.registry import construct
 
+# Of the noise of an evaluation's steps: one that nobody gives an evaluation, whose draws would be that noise again.
+NOISE_SEED = 180202550
+
 
 class Refinement(Protocol):
     """How posteriors come from what the encoder says of them."""
@@ -85,7 +88,8 @@ class SemiAmortisedVAE(SentenceVAE):
     def __init__(self, model: SentenceVAE, settings: SemiAmortised) -> None:
         super().__init__(model.encoder, model.head, model.prior_module, model.decoder, model.condition)
         self.settings = settings
-        noise = torch.randn(settings.steps, 1, model.latent_size, generator=torch.Generator().manual_seed(0))
+        chance = torch.Generator().manual_seed(NOISE_SEED)
+        noise = torch.randn(settings.steps, 1, model.latent_size, generator=chance)
         self.register_buffer("noise", noise, persistent=False)
 
     def posterior(self, batch: Batch) -> Distribution:

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MultivariateNormal, Normal
 
 from textvae.data.batching import Batch
+from textvae.evaluation.likelihood import LatentVariableModel
+from textvae.latents.distributions import draw
 
 # Token ids are whole numbers: a "sentence" of T ids is the point x = ids / GRID of T coordinates.
 GRID = 1000
@@ -16,6 +18,13 @@ def points(x: Tensor) -> Batch:
     """(B,T) real numbers -> the batch that stands for them, rounded to 1 / GRID."""
     ids = (x * GRID).round().long()
     return Batch(torch.zeros_like(ids), ids, torch.full((len(ids),), ids.shape[1]))
+
+
+def log_weights(model: LatentVariableModel, batch: Batch, samples: int) -> Tensor:
+    """log p(x|z) + log p(z) - log q(z|x), z ~ q(z|x) -> (S,B), nats: their mean is a one-sample ELBO."""
+    q, p = model.posterior(batch), model.prior(batch)
+    z = draw(q, samples)
+    return model.log_likelihood(batch, z) + p.log_prob(z) - q.log_prob(z)
 
 
 class LinearGaussian(nn.Module):

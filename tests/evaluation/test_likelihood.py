@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from tests.evaluation.known_answers import HardCodes, LinearGaussian, NoLatent, points
-from textvae.evaluation.likelihood import importance_weighted_log_prob, log_weights, perplexity
+from tests.evaluation.known_answers import HardCodes, LinearGaussian, NoLatent, log_weights, points
+from textvae.evaluation.likelihood import importance_weighted_log_prob, perplexity
 
 
 @pytest.fixture(autouse=True)

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch.distributions import kl_divergence
 
+from tests.latents.pairs import pairwise_log_prob
 from tests.tiny import tiny_batch, tiny_model, tiny_objective
 from textvae.errors import ConfigError
 from textvae.generation.latent import Codes
 from textvae.latents.codes import Code, Quantised, UniformOverCodes, look_up
 from textvae.latents.distributions import concatenate, facts, is_deterministic, select
-from textvae.latents.divergence import pairwise_log_prob
 from textvae.objectives.commitment import Commitment
 from textvae.training.descent import Descent
 from textvae.training.optimizers import sgd

@@ -62,6 +62,22 @@ def test_before_training_a_posterior_is_that_of_a_gaussian_head():
     torch.testing.assert_close(head.train()(h[:1]).mean, head.eval()(h).mean[:1])
 
 
+def test_one_sentence_many_times_is_a_batch_of_one():
+    torch.manual_seed(0)
+    head, h = BatchNormHead(6, size=5, gamma=0.7), torch.randn(32, 6)
+    head(h)
+    before = {name: value.clone() for name, value in head.statistics.state_dict().items()}
+    rounded = h[:1].expand(8, 6) * (1 + 1e-8 * torch.randn(8, 1).double())
+    for same in (h[:1].expand(8, 6), rounded.float()):
+        q = head(same)
+        q.mean.sum().backward()
+        torch.testing.assert_close(q.mean, head.eval()(h[:1]).mean.expand(8, 5))
+        head.train()
+    assert head.linear.weight.grad.abs().max() < 100
+    for name, value in head.statistics.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
 @pytest.mark.parametrize("batches", [1, 3])
 def test_evaluation_sees_what_training_sees_from_the_first_batch_on(batches):
     model = tiny_model(latent={"name": "batch_norm", "size": 3}, initialisation={"name": "uniform"}).float()

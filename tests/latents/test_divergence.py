@@ -13,7 +13,8 @@ from torch.distributions import (
     kl_divergence,
 )
 
-from textvae.latents.divergence import kl_groups, kl_kind, pairwise_log_prob
+from tests.latents.pairs import pairwise_log_prob
+from textvae.latents.divergence import kl_groups, kl_kind
 
 
 def gaussian(*shape: int, scale: float = 1.0, spread: float = 1.0) -> Distribution:

@@ -6,9 +6,9 @@ import torch
 from torch.distributions import Normal, kl_divergence
 from torch.nn.functional import normalize
 
+from tests.latents.pairs import pairwise_log_prob
 from textvae.evaluation.information import active_units
 from textvae.latents.distributions import unit_variance
-from textvae.latents.divergence import pairwise_log_prob
 from textvae.latents.spheres import (
     UniformOnSphere,
     VonMisesFisher,

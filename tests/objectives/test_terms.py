@@ -7,9 +7,9 @@ import torch
 from torch.distributions import Independent, MultivariateNormal, Normal
 
 from tests.families import LATENTS
+from tests.latents.pairs import pairwise_log_prob
 from tests.tiny import VOCABULARY, tiny_batch, tiny_model, tiny_objective
 from textvae.errors import ConfigError
-from textvae.latents.divergence import pairwise_log_prob
 from textvae.model import Output
 from textvae.objectives.terms import (
     BagOfWords,

@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.test_experiments import QUIET, composed, shrunk
 from textvae.training import trainer
+from textvae.training.checkpoint import RunFolder
+from textvae.training.files import load_state
 from textvae.training.run import resume_run, start_run
 
 
@@ -46,3 +49,12 @@ def test_a_run_that_goes_on_logs_as_if_it_had_not_ended(tmp_path) -> None:
     resume_run(config(6, 4), folder, QUIET)
     start_run(config(6, 4), whole, QUIET)
     assert logged(folder) == logged(whole) and list(logged(whole)) == [4, 6]
+
+
+def test_batches_that_are_asked_for_are_drawn_by_another_stream_than_the_orders_of_epochs(tmp_path) -> None:
+    made = config(1, 100)
+    start_run(made, tmp_path / "run", QUIET)
+    drawn = load_state(RunFolder(tmp_path / "run").last)["chance"]
+    for seed in (made["seed"], made["seed"] + 1):
+        for epoch in range(5):
+            assert np.random.default_rng((seed, epoch)).bit_generator.state != drawn

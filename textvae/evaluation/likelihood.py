@@ -27,13 +27,6 @@ class LatentVariableModel(Protocol):
     def parameters(self) -> Iterator[nn.Parameter]: ...
 
 
-def log_weights(model: LatentVariableModel, batch: Batch, samples: int) -> Tensor:
-    """log p(x|z) + log p(z) - log q(z|x), z ~ q(z|x) -> (S,B), nats: their mean is a one-sample ELBO."""
-    q, p = model.posterior(batch), model.prior(batch)
-    z = draw(q, samples)
-    return model.log_likelihood(batch, z) + p.log_prob(z) - q.log_prob(z)
-
-
 def importance_weighted_log_prob(
     model: LatentVariableModel, batch: Batch, samples: int, row_budget: int = 1024
 ) -> Tensor:

@@ -17,6 +17,8 @@ LEAST, MOST = 1e-4, 40.0
 # Under the variance of the means, 1e-8 and less, of a model that starts as He et al. 2019 have it: with the usual
 # 1e-5 they would be scaled by a constant, not normalised, and collapse as without.
 EPSILON = 1e-14
+# Of the largest mean: means that are no further apart are those of one sentence, apart by rounding.
+EQUAL = 1e-6
 # Of a batch in the running statistics, as in torch, once there have been enough batches.
 SHARE = 0.1
 
@@ -24,10 +26,10 @@ SHARE = 0.1
 class BatchNormHead(GaussianHead):
     """q(z|x) = N(gamma (mu - mean) / sqrt(var + eps) + shift, diag exp(logvar)): gamma fixed, shift (Z,) learned.
 
-    Mean and variance are those of the batch in training, running ones in evaluation and for a batch of one,
-    which has no variance; before the first batch of training they are 0 and 1, which is a plain Gaussian head.
-    Against N(0, I) a training batch's mean KL is at least
-    sum_j (gamma^2 + shift_j^2) / 2 (up to eps); gamma 0 collapses. Zhu et al. 2020, arXiv 2004.12585.
+    Mean and variance are those of the batch in training, running ones in evaluation and for a batch of one sentence (be
+    it there many times), which has no variance; before the first batch of training they are 0 and 1, which is a plain
+    Gaussian head. Against N(0, I) a training batch's mean KL is at least sum_j (gamma^2 + shift_j^2) / 2 (up to eps);
+    gamma 0 collapses. Zhu et al. 2020, arXiv 2004.12585.
     """
 
     joint = True
@@ -45,10 +47,16 @@ class BatchNormHead(GaussianHead):
         return gaussian(self.gamma * self._normalised(mu) + self.shift, (0.5 * logvar).exp())
 
     def _normalised(self, mu: Tensor) -> Tensor:
-        if self.training and len(mu) > 1:
+        if self.training and _differ(mu):
             self.statistics.follow(mu.detach())
             return batch_norm(mu, None, None, training=True, eps=EPSILON)
         return batch_norm(mu, self.statistics.running_mean, self.statistics.running_var, eps=EPSILON)
+
+
+def _differ(mu: Tensor) -> bool:
+    """Whether (B,Z) are the means of more than one sentence: normalised, rounding would be blown up to gamma."""
+    mu = mu.detach()
+    return bool((mu - mu[0]).abs().max() > EQUAL * mu.abs().max())
 
 
 class RunningStatistics(nn.Module):

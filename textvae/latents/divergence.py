@@ -62,12 +62,6 @@ def _registered_kl(q: Distribution, p: Distribution) -> Tensor | None:
         return None
 
 
-def pairwise_log_prob(q: Distribution, z: Tensor) -> Tensor:
-    """log q_n(z_m): q of batch shape (N,), z (M,Z) -> (M,N), nats. For large N, call it by blocks of both."""
-    with full_precision():
-        return pair_density(q)(z)
-
-
 @singledispatch
 def pair_density(q: Distribution) -> PairDensity:
     """z (M,Z) -> log q_n(z_m) (M,N), with all that depends on q alone done once.

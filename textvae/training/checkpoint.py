@@ -117,16 +117,19 @@ def save_weights(model: SentenceVAE, path: Path) -> None:
     write_tensors(path, {key: value.contiguous() for key, value in model.state_dict().items()}, {})
 
 
-def load_weights(model: SentenceVAE, path: Path, modules: Collection[str] | None = None) -> None:
-    """All weights from a file, or those of some submodules alone; the others stay. CheckpointError where they do not fit."""
+def load_weights(model: SentenceVAE, path: Path) -> None:
+    """All weights from a file. CheckpointError where they do not fit."""
     tensors, _ = read_tensors(path)
-    put_weights(model, tensors, str(path), modules)
+    put_weights(model, tensors, str(path))
 
 
 def put_weights(
     model: SentenceVAE, tensors: Mapping[str, Tensor], whence: str, modules: Collection[str] | None = None
 ) -> None:
-    """The same from tensors by name; nothing changes where one of them does not fit."""
+    """All weights from tensors by name, or those of submodules such as "head" alone; the others stay.
+
+    CheckpointError where one does not fit; then nothing changes.
+    """
     given, expected = (_of_modules(state, modules) for state in (tensors, model.state_dict()))
     for name in sorted(set(expected) ^ set(given)):
         raise CheckpointError(f"{whence} {'lacks' if name in expected else 'has an unexpected'} {name}")
@@ -140,4 +143,7 @@ def put_weights(
 
 
 def _of_modules(state: Mapping[str, Tensor], modules: Collection[str] | None) -> dict[str, Tensor]:
-    return {name: item for name, item in state.items() if modules is None or name.split(".")[0] in modules}
+    if modules is None:
+        return dict(state)
+    within = tuple(f"{module}." for module in modules)
+    return {name: item for name, item in state.items() if name.startswith(within)}

@@ -35,7 +35,8 @@ class Source(NamedTuple):
 class InitFrom:
     """The submodules `modules` of a new model start with the weights of the run in the folder `run`; null: none does.
 
-    All else starts as the config says. With [encoder, head] the decoder is reset (Li et al. 2019, arXiv 1909.00868).
+    A head brings along the vectors of labels that it reads. All else starts as the config says. With [encoder, head] the
+    decoder is reset (Li et al. 2019, arXiv 1909.00868).
     """
 
     run: str | None = None
@@ -71,9 +72,12 @@ class InitFrom:
         if (difference := _difference(source.tokenizer, vae.tokenizer)) is not None:
             raise ConfigError(f"init_from: {source.whence} has another vocabulary: {difference}")
         try:
-            put_weights(vae.model, source.tensors, source.whence, self.modules)
+            put_weights(vae.model, source.tensors, source.whence, self._brought())
         except CheckpointError as error:
             raise ConfigError(f"init_from: {error}") from error
+
+    def _brought(self) -> list[str]:
+        return [*self.modules, *(["condition.encoder"] if "head" in self.modules else [])]
 
 
 def _difference(there: Tokenizer, here: Tokenizer) -> str | None:

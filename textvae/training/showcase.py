@@ -10,8 +10,7 @@ def show_sentences(
     """Logs `count` draws from the prior and the path between two draws, of the first label if any, as tables."""
     tracker.table("samples", ["sentence"], [[sentence] for sentence in vae.sample(count, seed=seed)], step)
     alike = vae.given(0) if vae.labels else vae
-    a, b = alike.sample(2, seed=seed + 1)
-    path = alike.interpolate(a, b, steps)
+    path = alike.interpolate(steps=steps, seed=seed + 1)
     tracker.table(
         "interpolation", ["position", "sentence"], [[i / (steps - 1), s] for i, s in enumerate(path)], step
     )

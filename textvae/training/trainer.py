@@ -62,7 +62,7 @@ class Trainer:
         self.device = next(model.parameters()).device
         self.step = self.epoch = self.position = 0
         self.stopped = False
-        self.clock, self.means, self.chance = Clock(), Means(), np.random.default_rng((seed, 1))
+        self.clock, self.means, self.chance = Clock(), Means(), np.random.default_rng((seed, 0, 1))
         self._resumed = self._saved = time.monotonic()
 
     def fit(self) -> None:
