@@ -4,7 +4,7 @@ import pytest
 from safetensors.torch import load_file
 
 from tests.test_experiments import composed, shrunk
-from textvae.training import trainer
+from textvae.training import validation
 from textvae.training.checkpoint import save_weights
 from textvae.training.measurement import Console
 from textvae.training.run import start_run
@@ -27,14 +27,14 @@ EPOCHS = [
     ],
 )
 def test_the_best_epoch_is_judged_at_the_runs_own_beta(monkeypatch, tmp_path, overrides, best):
-    measured, true_evaluate = iter(EPOCHS), trainer.evaluate
+    measured, true_evaluate = iter(EPOCHS), validation.evaluate
 
     def evaluate(model, *arguments, **settings):
         rec, kl = next(measured)
         save_weights(model, tmp_path / f"{rec}")
         return true_evaluate(model, *arguments, **settings) | {"rec": rec, "kl": kl}
 
-    monkeypatch.setattr(trainer, "evaluate", evaluate)
+    monkeypatch.setattr(validation, "evaluate", evaluate)
     config = shrunk(composed(*overrides))
     config["train"].update(max_epochs=3, max_steps=None)
     start_run(config, tmp_path / "run", Console(lambda line: None, lambda what, done, of: None))

@@ -1,6 +1,5 @@
 """The training loop. It knows of no remedy and of no latent family."""
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +8,6 @@ import numpy as np
 
 from textvae.data.batching import Batch, Batcher
 from textvae.errors import CheckpointError, Interrupted, TrainingError
-from textvae.evaluation.evaluator import evaluate
 from textvae.model import SentenceVAE
 from textvae.objectives.objective import Objective
 from textvae.training.best import Best
@@ -19,10 +17,11 @@ from textvae.training.descent import Descent
 from textvae.training.files import load_state, save_state
 from textvae.training.limits import Clock, Limits
 from textvae.training.means import Means
-from textvae.training.plateau import Decision, Plateau
+from textvae.training.plateau import Plateau
 from textvae.training.randomness import random_state, set_random_state
 from textvae.training.trackers import Tracker
 from textvae.training.updaters import Updater
+from textvae.training.validation import Validation, epoch_line
 
 Progress = Callable[[str, int, int], None]  # what, done, of
 
@@ -30,11 +29,7 @@ RELEASE = 100  # steps, after which freed memory goes back: more often would cos
 
 
 class Trainer:
-    """Goes through the epochs of `batches`, validates after each, keeps the best weights and the last state.
-
-    The score of an epoch is validation rec + final beta * kl, so that epochs of annealing cannot win and an
-    autoencoder is judged by its reconstruction.
-    """
+    """Goes through the epochs of `batches`, validates after each, keeps the best weights and the last state."""
 
     def __init__(
         self,
@@ -55,8 +50,9 @@ class Trainer:
         stop_requested: Callable[[], bool],
     ) -> None:
         self.model, self.objective, self.updater, self.descent = model, objective, updater, descent
-        self.plateau, self.batches, self.validation = plateau, batches, validation
-        self.folder, self.tracker, self.limits, self.seed = folder, tracker, limits, seed
+        self.plateau, self.batches, self.limits = plateau, batches, limits
+        self.folder, self.tracker = folder, tracker
+        self.validation = Validation(model, objective, validation, tracker, seed, progress)
         self.progress, self.say, self.show, self.stop_requested = progress, say, show, stop_requested
         self.best = Best(model, objective, folder)
         self.device = next(model.parameters()).device
@@ -146,7 +142,7 @@ class Trainer:
     def _close_epoch(self) -> None:
         self._log_training()
         release_freed_memory()
-        metrics, score = self._validate()
+        metrics, score = self.validation.measure(self.step, self.epoch + 1)
         self.updater.epoch_end(metrics)
         decision = self.plateau.update(score, self.epoch)
         self.epoch, self.position = self.epoch + 1, 0
@@ -155,33 +151,11 @@ class Trainer:
         if decision.decay:
             self._decay()
         self.stopped = decision.stop
-        self.say(self._epoch_line(metrics, decision))
+        beta, rate = self.objective.schedule(self.step), self.descent.learning_rate
+        self.say(epoch_line(self.epoch, metrics, beta, rate, self.tokens_per_s, decision))
         self.show(self.step)
         self.save()
         release_freed_memory()
-
-    def _validate(self) -> tuple[dict[str, Any], float]:
-        metrics = evaluate(self.model, self.validation.in_order(), seed=self.seed, progress=self.progress)
-        score = metrics["rec"] + self.objective.final_beta * metrics["kl"]
-        if not math.isfinite(score):
-            raise TrainingError(
-                f"validation after step {self.step} gave rec + beta kl = {score}; nothing was saved of it"
-            )
-        scalars = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
-        self.tracker.log(
-            {f"valid/{name}": value for name, value in scalars.items()} | {"epoch": self.epoch + 1}, self.step
-        )
-        self.tracker.histogram("valid/kl_per_dim", metrics["kl_per_dim"], self.step)
-        return metrics, score
-
-    def _epoch_line(self, metrics: dict[str, Any], decision: Decision) -> str:
-        facts = "  ".join(f"{name} {metrics[name]:.2f}" for name in ("neg_elbo", "rec", "kl", "mi_lower"))
-        events = [text for text, holds in (("best", decision.improved), ("plateau", decision.decay)) if holds]
-        beta = self.objective.schedule(self.step)
-        return (
-            f"epoch {self.epoch}: {facts}  au {metrics['active_units']}  beta {beta:.2f}  lr {self.descent.learning_rate:g}  "
-            f"{self.tokens_per_s:,.0f} tokens/s  {' '.join(events)}".rstrip()
-        )
 
     def _decay(self) -> None:
         if self.plateau.reload_best:
@@ -194,7 +168,7 @@ class Trainer:
         if self.position or not self.folder.best.exists():
             if self.means:
                 self._log_training()
-            _, score = self._validate()
+            _, score = self.validation.measure(self.step, self.epoch + 1)
             if score < self.plateau.best:
                 return save_weights(self.model, self.folder.final)
         self.best.restore()
