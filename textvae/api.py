@@ -61,7 +61,7 @@ class TextVAE(SentenceSpace):
         return log_p
 
     def kl(self, sentences: Sequence[str]) -> Tensor:
-        """KL(q(z|x) || p(z)) of each sentence, (N,) nats: how much z says of it."""
+        """KL(q(z|x) || p(z)) of each sentence, (N,) nats: the price of its z, of which noise may be a part."""
         q = self.encode(sentences)
         with at_rest(self.model):
             prior = self.model.prior_given(self._labels(len(sentences)))

@@ -1,5 +1,6 @@
 """textvae import-he2019: weights by the published names become a run, checked against that network written down anew."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from torch.distributions import Normal
 import textvae as package
 from tests.cli.process import inside, says_one_line, textvae
 from textvae.data.batching import collate
+from textvae.training.files import write_json
 
 WORDS = ["<pad>", "<s>", "</s>", "<unk>", "zebra", "the", "cat", "N", "sleeps", "'s", "a"]
 E_IN, H_IN, E_OUT, H_OUT, Z = 5, 6, 7, 4, 3
@@ -124,6 +126,10 @@ def test_a_split_of_the_runs_data_is_read_by_its_vocabulary(files, tmp_path):
     shown = inside("report", str(tmp_path / "run"), f"output={tmp_path / 'page'}")
     assert shown.returncode == 0 and (tmp_path / "page" / "table.md").is_file(), shown.stderr
     assert f"{float(done.stdout.split('nll_iw')[1].split()[0]):.2f}" in shown.stdout
+    assert inside(*evaluate[:-1], "eval.iw_samples=5", "keep=true").returncode == 0
+    kept = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert kept["test"]["iw_samples"] == 5
+    write_json(tmp_path / "run" / "summary.json", kept | {"train": {"epochs": 3}})
     says_one_line(inside(*evaluate, "keep=true"), "keep is for a run that was imported")
 
 

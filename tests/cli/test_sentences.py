@@ -69,6 +69,26 @@ def test_standard_input_and_blank_lines(run, sentences):
     assert len(lines(textvae("analogy", f"checkpoint={run}", "input=-", "max_length=9", stdin=text))) == 1
 
 
+def test_standard_input_is_read_as_a_file_is(run, sentences, tmp_path):
+    """A mark of the byte order is no word, and only \\n ends a line."""
+    text = f"\ufeff{sentences[0]}\n{sentences[1]}\u2028{sentences[2]}\x85\n".encode()
+    (tmp_path / "text").write_bytes(text)
+    with (tmp_path / "text").open("rb") as file:
+        piped = subprocess.run(
+            command("encode", f"checkpoint={run}", "input=-"),
+            stdin=file,
+            env=environment(),
+            capture_output=True,
+        )
+    by_path = textvae("encode", f"checkpoint={run}", f"input={tmp_path / 'text'}")
+    rows, same = (
+        [json.loads(line) for line in out.split("\n") if line]
+        for out in (piped.stdout.decode(), by_path.stdout)
+    )
+    assert rows == same and len(rows) == 2
+    assert rows[0]["sentence"] == sentences[0]
+
+
 def test_draws_where_no_sentence_is_given(run):
     assert len(lines(textvae("reconstruct", f"checkpoint={run}", "n=2", "max_length=9"))) == 4
     assert len(lines(textvae("interpolate", f"checkpoint={run}", "steps=3", "max_length=9"))) == 3

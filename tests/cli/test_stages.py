@@ -81,6 +81,22 @@ def test_killed_where_a_stage_has_saved_nothing_yet(whole, tmp_path, kept):
     same_run(folder, whole)
 
 
+def test_a_second_stage_does_not_begin_on_another_text(tmp_path):
+    text, folder = tmp_path / "text.txt", tmp_path / "run"
+    lines = [f"the {word} sat on the {word}" for word in "abcdefghij" * 8]
+    text.write_text("\n".join(lines))
+    small = [item for item in SMALL if not item.startswith("data")]
+    own = [*STAGES, *small, "data=text", f"data.file={text}", "train.max_steps=2", f"run_dir={folder}"]
+    assert inside("train", *own).returncode == 0
+    for path in folder.iterdir():
+        if path.name not in ("config.json", "pretraining"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    text.write_text("\n".join(reversed(lines)))
+    says_one_line(inside("train", f"resume={folder}"), "begun on another text")
+    text.write_text("\n".join(lines))
+    assert inside("train", f"resume={folder}").returncode == 0
+
+
 def test_sigterm_in_the_first_stage_says_how_to_go_on(tmp_path):
     folder = tmp_path / "stopped"
     process = interrupt(folder, signal.SIGTERM, OFTEN, "pretraining")

@@ -48,6 +48,23 @@ def test_what_the_jobs_are_names_another_folder(what):
     assert folder("-m", "seed=0,1", what) != folder("-m", "seed=0,1")
 
 
+def test_only_what_this_command_saw_finished_has_a_value(tmp_path):
+    sweep = Sweep.take(tmp_path / "jobs", "a command")
+    names = ("failed", "finished", "open", "other", "never")
+    failed, finished, going, other, never = (sweep.folder / name for name in names)
+    Sweep(sweep.folder, "another").record(other, FINISHED)
+    for folder, state in ((failed, FAILED), (finished, FINISHED), (going, RUNNING)):
+        sweep.record(folder, state)
+    assert [sweep.has_finished(path) for path in (failed, finished, going, other, never)] == [
+        *(False, True, False, False, False)
+    ]
+
+
+def test_a_sweep_in_which_nothing_ran_is_no_success(tmp_path):
+    with pytest.raises(TextVAEError, match="no job of the sweep has run"):
+        cli.conclude(Sweep.take(tmp_path / "jobs", "a command"), ["-m", "seed=0"], False, "")
+
+
 def test_a_ready_sweep_names_its_folder():
     assert folder("sweep=seeds", "experiment=ptb/lm").startswith("sweep_dir=sweeps/ptb_lm-seeds-")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -19,6 +20,7 @@ from textvae.cli.locations import config_directory
 from textvae.latents.posteriors import HEADS
 from textvae.objectives.objective import build_objective
 from textvae.registry import construct
+from textvae.reporting import settings
 from textvae.training.files import load_state
 
 CONF = config_directory()
@@ -205,6 +207,8 @@ def test_experiments_of_the_user_s_own_and_one_with_a_section_that_there_is_not(
     [
         (["run_dir=x", "seed=0,1"], ["run_dir is for a single run", "sweep_dir"]),
         (["resume=x"], ["resume is for a single run"]),
+        (["hydra.sweep.dir=x", "seed=0,1"], ["hydra.sweep.dir would hide the jobs", "sweep_dir"]),
+        (["++hydra.sweep.subdir=x", "seed=0,1"], ["hydra.sweep.subdir would hide the jobs", "sweep_dir"]),
         (["jobs=some"], ["jobs is 'some'", "unfinished, failed, all"]),
         (["experiment=grammar/collapse,grammar/nonsense"], ["grammar/nonsense"]),
         (["sweep=nonsense"], ["sweep=nonsense"]),
@@ -295,6 +299,11 @@ def test_optuna_proposes_what_is_finished_again(tmp_path):
         assert done.returncode == 0, done.stderr
         assert finished in done.stderr
     assert "best_value" in (tmp_path / "mine" / "optimization_results.yaml").read_text()
+    alone = [
+        shlex.split(settings.command(json.loads(path.read_text())))
+        for path in tmp_path.glob("mine/*/config.json")
+    ]
+    assert len(alone) == 2 and all("schedule=constant" in words for words in alone)
 
 
 @pytest.mark.slow

@@ -4,7 +4,9 @@ import json
 import os
 import shutil
 import signal
+from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +22,7 @@ from tests.cli.process import (
     textvae,
     train_small,
 )
+from textvae.cli import train
 from textvae.errors import Interrupted
 from textvae.training import run
 from textvae.training.locks import only_writer
@@ -134,8 +137,12 @@ def test_a_run_goes_on_with_its_own_text_alone(tmp_path):
     text.write_text("\n".join(reversed(lines[3:])))
     says_one_line(inside("train", f"resume={folder}", "train.max_steps=5"), "begun on another text")
     assert (folder / "model.safetensors").read_bytes() != weights  # of the first resumption
-    done = inside("evaluate", f"checkpoint={folder}", "eval.iw_samples=0", "eval.tc_sentences=0")
-    assert done.returncode == 0 and "the text of this run has changed since" in done.stderr
+    measured = ("evaluate", f"checkpoint={folder}", "eval.iw_samples=0", "eval.tc_sentences=0")
+    for reading in ([], ["data.batch_size=3"]):
+        done = inside(*measured, *reading)
+        assert done.returncode == 0 and "the text of this run has changed since" in done.stderr
+    done = inside(*measured, f"data.file={text}")
+    assert done.returncode == 0 and "has changed since" not in done.stderr
 
 
 def test_a_finished_run_can_train_on(tmp_path):
@@ -143,6 +150,35 @@ def test_a_finished_run_can_train_on(tmp_path):
     assert textvae("train", f"resume={short}", "train.max_steps=5").returncode == 0
     assert summary(short)["train"]["steps"] == 5
     assert same_weights(short, longer)
+
+
+def test_a_run_that_plateaus_ended_says_that_no_limit_takes_it_further(tmp_path):
+    ends = ("optimizer.plateau.patience=0", "optimizer.plateau.from_epoch=1", "optimizer.plateau.plateaus=1")
+    epochs = [item for item in EPOCHS if not item.startswith("train.max_epochs")]
+    run = f"run_dir={tmp_path / 'run'}"
+    assert inside("train", *epochs, "train.max_epochs=9", *ends, run).returncode == 0
+    before = summary(tmp_path / "run")
+    assert before["train"]["ended"] == "plateaus"
+    done = inside("train", f"resume={tmp_path / 'run'}", "train.max_epochs=20")
+    after = before["train"]["epochs"]
+    assert f"its last plateau ended this run after {after} epochs: no limit takes it further" in done.stderr
+    assert done.returncode == 0 and summary(tmp_path / "run")["test"] == before["test"]
+
+
+def test_runs_that_begin_in_one_second_have_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "datetime", SimpleNamespace(now=lambda: datetime(2026, 1, 2, 3, 4, 5)))
+    monkeypatch.chdir(tmp_path)
+    with train.own_folder(Path("runs") / "a") as first, train.own_folder(Path("runs") / "a") as second:
+        assert [first.name, second.name] == ["2026-01-02_03-04-05", "2026-01-02_03-04-05_2"]
+        (first / "config.json").touch()
+    assert list(tmp_path.rglob("*.json")) == [tmp_path / first / "config.json"] and not second.exists()
+
+
+def test_a_folder_into_which_nothing_came_is_taken_away_with_those_made_for_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KeyError), train.own_folder(Path("runs") / "ptb" / "lm"):
+        raise KeyError("refused")
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_run_is_overwritten(whole):
@@ -190,6 +226,9 @@ def test_a_figure_beyond_all_bounds_is_null_in_the_summary(tmp_path):
         (["terms=foo"], ["terms is 'foo', must be a group"]),
         (["condition=foo"], ["condition is 'foo', must be a group"]),
         (["init_from=foo"], ["init_from is 'foo', must be a group"]),
+        (["~schedule"], ["schedule is None, must be a group"]),
+        (["~rate"], ["rate is None, must be a group"]),
+        (["~updater"], ["updater is None, must be a group"]),
         (["train=null"], ["train is None, must be a group"]),
         (["optimizer=adamw", "optimizer.betas=[0.9]"], ["betas is [0.9], must be two numbers"]),
         (["seed=-1"], ["seed is -1, must be a whole number of at least 0"]),

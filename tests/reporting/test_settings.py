@@ -88,6 +88,11 @@ def test_the_command_of_a_sweep_s_job_can_be_typed_for_it_alone():
     ]
 
 
+def test_no_command_makes_what_was_imported():
+    assert command({"name": "imported"}) == ""
+    assert command({"overrides": []}) == "textvae train"
+
+
 def test_runs_of_several_corpora_say_which_is_theirs():
     here, there = config("a"), config("b", data={"name": "text", "file": "my.txt"})
     assert labels([here, there]) == ["a on ptb", "b on text"]

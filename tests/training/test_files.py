@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -55,3 +57,32 @@ def test_failed_write_leaves_the_file_before(tmp_path):
         write_json(path, {"a": float("nan")})
     assert json.loads(path.read_text()) == {"a": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+FULL = """
+import resource, signal, sys, torch
+from pathlib import Path
+from textvae.training.files import save_state, write_json
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    {write}
+except {error}:
+    sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize(
+    ("write", "error"),
+    [
+        ("write_json(Path('file'), {'a': 'b' * 90_000})", "OSError"),
+        ("save_state(Path('file'), {'x': torch.ones(90_000)})", "CheckpointError"),
+    ],
+)
+def test_a_full_disk_leaves_the_file_before_and_nothing_else(tmp_path, write, error):
+    """As a limit on the size of files."""
+    (tmp_path / "file").write_text("before")
+    script = f"from textvae.errors import CheckpointError{FULL.format(write=write, error=error)}"
+    assert subprocess.run([sys.executable, "-c", script], cwd=tmp_path).returncode == 7
+    assert (tmp_path / "file").read_text() == "before"
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]

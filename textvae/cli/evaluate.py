@@ -12,6 +12,7 @@ from textvae.data.batching import Batch
 from textvae.data.corpus import SPLITS
 from textvae.errors import ConfigError
 from textvae.generation.reading import batches, read
+from textvae.reporting.runs import read_run
 from textvae.training import measurement
 from textvae.training.checkpoint import RunFolder
 from textvae.training.compute import build_compute
@@ -81,11 +82,14 @@ def check_compute(config: dict[str, Any]) -> None:
 
 
 def check_keeping(config: dict[str, Any]) -> None:
-    """ConfigError unless the figures are those of the test split of a run that was not trained here and has none."""
+    """ConfigError unless the figures are those of the test split of a run that was not trained here."""
     folder = RunFolder(config["checkpoint"])
+    trained = (
+        folder.metrics.exists() or folder.last.exists() or bool(read_run(folder.path).summary.get("train"))
+    )
     if config["input"] or config["split"] != "test":
         raise ConfigError("keep is for split=test: a run's own figures are those of its test split")
-    if folder.summary.exists() or folder.metrics.exists():
+    if trained:
         raise ConfigError(
             f"keep is for a run that was imported: {folder.path} has its own training to tell of"
         )
@@ -115,7 +119,8 @@ def chosen_batches(
     changed = {key: value for key, value in config["data"].items() if value is not None}
     settings = {**vae.config, "data": {**vae.config["data"], **changed}}
     data = measurement.prepare_data(settings, out.say, vae.tokenizer, vae.labels)
-    if not changed and not RunFolder(config["checkpoint"]).is_of(data.fingerprint):
+    same_source = set(changed) <= set(measurement.READING)
+    if same_source and not RunFolder(config["checkpoint"]).is_of(data.fingerprint):
         out.say(
             "WARNING: the text of this run has changed since: what is its test split now may have taught the model"
         )

@@ -11,18 +11,18 @@ class Progress:
 
     def __init__(self, every: float = 20.0) -> None:
         self.every = every
-        self.what, self.began, self.said = "", 0.0, 0.0
+        self.what, self.first, self.began, self.said = "", 0, 0.0, 0.0
 
     def __call__(self, what: str, done: int, of: int) -> None:
         now = time.monotonic()
         if what != self.what or done <= 1:
-            self.what, self.began, self.said = what, now, now
+            self.what, self.first, self.began, self.said = what, done, now, now
         terminal = sys.stderr.isatty()
         finished = done >= of
         if now - self.said < (0.2 if terminal else self.every) and not (finished and terminal):
             return
         self.said = now
-        line = f"{what}: {done}/{of}, {remaining(now - self.began, done, of)}"
+        line = f"{what}: {done}/{of}, {remaining(now - self.began, done - self.first, of - self.first)}"
         print(
             f"\r\033[K{'' if finished else line}" if terminal else line,
             end="" if terminal else "\n",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from textvae.api import TextVAE, load
-from textvae.data.lines import read_lines
+from textvae.data.lines import lines_of, read_lines
 from textvae.errors import ConfigError, DataError
 from textvae.training.shape import check_seed
 
@@ -47,12 +47,7 @@ def given(source: str, group: int = 1) -> list[str]:
 
 
 def _lines(source: str) -> list[str]:
-    if source != "-":
-        return list(read_lines(Path(source)))
-    try:
-        return [line.strip() for line in sys.stdin.buffer.read().decode("utf-8").splitlines()]
-    except UnicodeDecodeError as error:
-        raise DataError(f"standard input, byte {error.start + 1} is not UTF-8") from error
+    return list(lines_of(sys.stdin.buffer, _name(source)) if source == "-" else read_lines(Path(source)))
 
 
 def _name(source: str) -> str:

@@ -87,7 +87,7 @@ class Job:
         self.sweep, self.which, self.home = sweep, which, _process()
 
     def __call__(self, config: DictConfig) -> float | None:
-        """Its value of `metric`, None unless it is finished."""
+        """Its value of `metric`, None unless it has finished: a run of other settings may lie where it failed."""
         if self.sweep.lost():
             return None
         hydra = HydraConfig.get()
@@ -112,7 +112,7 @@ class Job:
             # A terminal sends it to all, but jobs heed their sweep.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._run({"folder": str(folder), "config": settings, "alone": alone}, folder)
-        return score(folder, settings["metric"])
+        return score(folder, settings["metric"]) if self.sweep.has_finished(folder) else None
 
     def _run(self, job: dict[str, Any], folder: Path) -> None:
         sweep = {"sweep": str(self.sweep.folder), "token": self.sweep.token, "parent": os.getpid()}
@@ -145,6 +145,8 @@ def conclude(sweep: Sweep, overrides: Sequence[str], stopped: bool, trouble: str
         say(f"the failed ones alone run again by: {again} jobs=failed")
     if stopped:
         raise Interrupted(f"stopped; go on with: {again}")
+    if not jobs and not trouble:
+        raise TextVAEError(f"no job of the sweep has run: its settings give none; the command was: {again}")
     if of[FAILED]:
         raise TextVAEError(_failures(of[FAILED], len(jobs)) + (f"; {trouble}" if trouble else ""))
     if left or trouble:

@@ -25,10 +25,15 @@ def is_sweep(overrides: Sequence[str]) -> bool:
 
 
 def which_jobs(settings: Sequence[str]) -> str:
-    """Which jobs to run. ConfigError for settings that only a single run has."""
-    for key, instead in (("run_dir", "sweep_dir"), ("resume", "the same command again")):
+    """Which jobs to run. ConfigError for settings that only a single run has, and for where jobs lie but for sweep_dir."""
+    for key, instead in (
+        ("run_dir", "is for a single run; a sweep has sweep_dir"),
+        ("resume", "is for a single run; a sweep has the same command again"),
+        ("hydra.sweep.dir", "would hide the jobs from the sweep; its folder is sweep_dir"),
+        ("hydra.sweep.subdir", "would hide the jobs from the sweep, which names their folders in sweep_dir"),
+    ):
         if any(key_of(item) == key for item in settings):
-            raise ConfigError(f"{key} is for a single run; a sweep has {instead}")
+            raise ConfigError(f"{key} {instead}")
     which = value_of(settings, "jobs", "unfinished")
     if which not in WHICH:
         raise ConfigError(f"jobs is {which!r}, must be one of {', '.join(WHICH)}")

@@ -1,7 +1,9 @@
 """textvae train: a run, a multirun, or one that goes on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +40,25 @@ def train(config: dict[str, Any]) -> None:
         resume_run(changed, folder.path, console())
         return
     config["overrides"] = overrides
-    start_run(config, config["run_dir"] or Path("runs") / config["name"] / time_stamp(), console())
+    if config["run_dir"]:
+        start_run(config, config["run_dir"], console())
+    else:
+        with own_folder(Path("runs") / config["name"]) as made:
+            start_run(config, made, console())
 
 
-def time_stamp() -> str:
-    return datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+@contextmanager
+def own_folder(above: Path) -> Iterator[Path]:
+    """A new folder named by the time, which no other process has; taken away with those above where nothing came into it."""
+    missing = [path for path in (above, *above.parents) if not path.exists()]
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    for name in chain([stamp], (f"{stamp}_{number}" for number in count(2))):
+        with suppress(FileExistsError):
+            (above / name).mkdir(parents=True)
+            break
+    try:
+        yield above / name
+    finally:
+        with suppress(OSError):  # the first that holds something
+            for path in (above / name, *missing):
+                path.rmdir()

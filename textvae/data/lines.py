@@ -1,7 +1,7 @@
 """Lines of UTF-8 files, read as a stream; every fault names the file and the line."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
 
@@ -14,16 +14,21 @@ def read_lines(path: Path, part: Callable[[str], str] = str) -> Iterator[str]:
     DataError for a line that is not UTF-8, or of which `part` says ValueError.
     """
     with open_file(path) as file:
-        for number, raw in enumerate(file, 1):
-            try:
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                yield part(line).strip() if line.strip() else ""
-            except UnicodeDecodeError as error:
-                raise DataError(
-                    f"{path}, line {number}: byte {error.start + 1} is not UTF-8; save the file as UTF-8"
-                ) from error
-            except ValueError as error:
-                raise DataError(f"{path}, line {number}: {error}") from error
+        yield from lines_of(file, str(path), part)
+
+
+def lines_of(file: Iterable[bytes], name: str, part: Callable[[str], str] = str) -> Iterator[str]:
+    """The same of an open file, or standard input, that errors call `name`."""
+    for number, raw in enumerate(file, 1):
+        try:
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            yield part(line).strip() if line.strip() else ""
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{name}, line {number}: byte {error.start + 1} is not UTF-8; save the text as UTF-8"
+            ) from error
+        except ValueError as error:
+            raise DataError(f"{name}, line {number}: {error}") from error
 
 
 def checksum(path: Path, algorithm: str = "sha256") -> str:

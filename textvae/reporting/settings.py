@@ -37,9 +37,14 @@ def labels(configs: Sequence[Config]) -> list[str]:
 
 
 def command(config: Config) -> str:
-    """The command that makes the run again, alone where it was one of a sweep, but for where it lies and how it goes on."""
+    """The command that makes the run again, alone where it was one of a sweep, but for where it lies and how it goes on.
+
+    "" where no command says how the run was made, as of one that was imported.
+    """
+    if "overrides" not in config:
+        return ""
     beside = HOW | WHERE | BY_WHOM | {"sweep"}
-    kept = [item for item in config.get("overrides", ()) if not within(key_of(item), beside)]
+    kept = [item for item in config["overrides"] if not within(key_of(item), beside)]
     return shlex.join(["textvae", "train", *kept])
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from textvae.errors import ConfigError
+from textvae.training.measurement import READING
 
 Config = dict[str, Any]
 
@@ -29,6 +30,12 @@ def pretraining_of(config: Config) -> Config | None:
             f"init_from.run is {run!r}, but a run with a pretraining takes from that; give pretraining.init_from.run"
         )
     return {**merged(config, {"name": f"{config['name']}/pretraining", **changes}), "pretraining": None}
+
+
+def same_text(config: Config, first: Config) -> bool:
+    """Whether a run's config and its first stage's name one text, read in whatever batches."""
+    there, here = ({k: v for k, v in one["data"].items() if k not in READING} for one in (first, config))
+    return there == here
 
 
 def merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> Config:

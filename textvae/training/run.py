@@ -17,7 +17,7 @@ from textvae.training.inheritance import InitFrom, Source
 from textvae.training.interruption import heeding, stop_signals
 from textvae.training.locks import only_writer
 from textvae.training.measurement import Console, measure, say_verdict
-from textvae.training.pretraining import pretraining_of
+from textvae.training.pretraining import pretraining_of, same_text
 from textvae.training.shape import check_shape
 from textvae.training.trackers import Tracker
 from textvae.training.trackers_jsonlines import plain
@@ -50,7 +50,7 @@ def resume_run(
     folder = RunFolder(run_dir)
     with only_writer(folder.path):
         if folder.last.exists():
-            return _run(config, folder, console, stopping, None, accepted)
+            return _run(config, folder, console, stopping, None, accepted, begun=folder)
         if folder.final.exists():
             raise CheckpointError(
                 f"{folder.path} has saved no training state ({folder.last.name}) to go on from"
@@ -79,7 +79,8 @@ def _from_the_beginning(
     earlier = RunFolder(folder.pretraining)
     if not earlier.summary.exists():
         _first_stage(first, earlier, console, stopping, _rehearsed(config, first, folder))
-    return _run(config, folder, console, stopping, replace(initial, run=str(earlier.path)))
+    taken = replace(initial, run=str(earlier.path))
+    return _run(config, folder, console, stopping, taken, begun=earlier if same_text(config, first) else None)
 
 
 def _first_stage(
@@ -117,15 +118,19 @@ def _run(
     stopping: Stopping,
     initial: InitFrom | None,
     accepted: Accepted = lambda: None,
+    begun: RunFolder | None = None,
 ) -> dict[str, Any]:
-    """A new run, some of whose weights are `initial`, or (None) one that goes on from its saved state."""
+    """A new run, some of whose weights are `initial`, or (None) one that goes on from its saved state.
+
+    begun: the folder that says on which text the run was begun; without it any will do.
+    """
     with stopping() as stop_requested, _finishing(build_tracker(config, folder)) as tracker:
         work = assemble(config, folder, tracker, console, stop_requested)
+        if begun is not None and not begun.is_of(work.corpus):
+            raise CheckpointError(
+                f"{folder.path} was begun on another text than config.data gives now: bring that back, or begin a new run"
+            )
         if initial is None:
-            if not folder.is_of(work.corpus):
-                raise CheckpointError(
-                    f"{folder.path} was begun on another text than config.data gives now: bring that back, or begin a new run"
-                )
             work.trainer.restore()
             accepted()
             folder.reopen(config)

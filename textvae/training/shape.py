@@ -7,7 +7,18 @@ from typing import Any
 from textvae.errors import ConfigError
 from textvae.keys import flatten
 
-SECTIONS = ("data", "train", "eval", "compute", "tracker", "optimizer", "optimizer.plateau")
+SECTIONS = (
+    "data",
+    "schedule",
+    "rate",
+    "updater",
+    "train",
+    "eval",
+    "compute",
+    "tracker",
+    "optimizer",
+    "optimizer.plateau",
+)
 OPTIONAL = ("condition", "terms", "init_from")
 
 

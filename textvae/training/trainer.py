@@ -64,6 +64,8 @@ class Trainer:
     def fit(self) -> None:
         """Trains until a limit or the last plateau, then leaves the weights to use in the folder and in the model."""
         self._resumed = self._saved = time.monotonic()
+        if self.stopped:
+            self.say(f"its last plateau ended this run after {self.epoch} epochs: no limit takes it further")
         if self.position == self.batches.steps_per_epoch:
             self._close_epoch()  # it was stopped between the last step of an epoch and its end
         while not self.stopped and self.epoch < self.limits.max_epochs and not self._steps_reached():
