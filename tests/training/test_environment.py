@@ -31,4 +31,4 @@ def test_environment_names_what_a_result_depends_on():
     assert (facts["device"], facts["products"]) == ("cpu", "bfloat16")
     assert facts["torch"] == torch.__version__
     assert facts["threads"] == torch.get_num_threads()
-    assert facts["machine"]
+    assert facts["machine"].endswith(f"({torch.backends.cpu.get_cpu_capability()})")

@@ -47,11 +47,12 @@ def commit(root: Path) -> str | None:
 
 
 def processor() -> str:
-    """The processor's name and its cores, as far as the system tells."""
+    """The processor's cores and name, as far as the system tells, and the vector instructions that torch uses there."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{len(names)} cores of {names[0]}" if names else platform.processor() or platform.machine()
+    named = f"{len(names)} cores of {names[0]}" if names else platform.processor() or platform.machine()
+    return f"{named} ({torch.backends.cpu.get_cpu_capability()})"
 
 
 def _version(package: str) -> str | None:
