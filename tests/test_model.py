@@ -73,6 +73,7 @@ def test_uniform_initialisation_is_that_of_he2019():
         ("decoder", {"name": "lstm", "depth": 3}, "'depth'"),
         ("latent", {"name": "gaussian", "size": 0}, "size is 0"),
         ("latent", {"name": "none"}, "'none' and encoder 'lstm' do not go together: .* add encoder=none"),
+        ("encoder", {"name": "none"}, "'gaussian' and encoder 'none' do not go together: .* add latent=none"),
         ("decoder", {"name": "lstm", "z_into": "state"}, "z_into is 'state', must be a list"),
         ("decoder", {"name": "lstm", "word_keep": 0}, "inputless"),
     ],

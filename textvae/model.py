@@ -155,6 +155,11 @@ def build_model(config: Mapping[str, Any], vocabulary: int, unk: int, labels: in
     if (reason := prior.objection(head)) is not None:
         names = f"latent {config['latent']['name']!r} and prior {config['prior']['name']!r}"
         raise ConfigError(f"{names} do not go together: {reason}")
+    if head.size and not encoder.size + condition.encoder.size:
+        raise ConfigError(
+            f"latent {config['latent']['name']!r} and encoder {config['encoder']['name']!r} do not go together: q(z|x) would "
+            "know nothing of x; add latent=none for a language model"
+        )
     decoder = construct(
         DECODERS,
         config["decoder"],

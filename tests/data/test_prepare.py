@@ -151,15 +151,20 @@ def test_labels_are_numbered_by_the_names_that_are_given(lines_of, tmp_path: Pat
         prepared = prepare(source, WORD, splits=["train"], label_names=given, cache_dir=tmp_path)
         assert prepared.stores["train"].labels_of(np.arange(2)).tolist() == expected
         assert prepared.label_names == (list(given) or ["rain", "sun"])
-    with pytest.raises(DataError, match="has label 'rain', the known ones are sun"):
+    with pytest.raises(DataError, match="has label 'rain', the known ones are sun: leave"):
         prepare(source, WORD, splits=["train"], label_names=["sun"], cache_dir=tmp_path)
     with pytest.raises(DataError, match="text has no labels, which the model reads; it knows sun"):
         prepare(source | {"labels": False}, WORD, splits=["train"], label_names=["sun"], cache_dir=tmp_path)
 
 
 def test_numbers_as_labels_keep_their_order(lines_of, tmp_path: Path) -> None:
-    source = {"name": "text", "labels": True, "train": lines_of("a", "ten\t10\ntwo\t2\n")}
-    assert prepare(source, WORD, splits=["train"], cache_dir=tmp_path).label_names == ["2", "10"]
+    source = {
+        "name": "text",
+        "labels": True,
+        "train": lines_of("a", "ten\t10\ntwo\t2\nless\t-1\nalso\t01\none\t1\n"),
+    }
+    names = prepare(source, WORD, splits=["train"], cache_dir=tmp_path).label_names
+    assert names == ["-1", "01", "1", "2", "10"]  # whatever the order of a set
 
 
 def test_a_label_that_train_lacks_is_refused(lines_of, tmp_path: Path) -> None:
@@ -169,7 +174,7 @@ def test_a_label_that_train_lacks_is_refused(lines_of, tmp_path: Path) -> None:
         "train": lines_of("a", "a\tx\n"),
         "test": lines_of("b", "a\ty\n"),
     }
-    with pytest.raises(DataError, match="the test split has label 'y', the known ones are x"):
+    with pytest.raises(DataError, match="the test split has label 'y', the known ones are x: leave"):
         prepare(source, WORD, splits=["train", "test"], cache_dir=tmp_path)
     assert not list((tmp_path / "tokenised").iterdir())
 
@@ -185,7 +190,7 @@ def test_a_split_without_sentences_is_refused(source, tmp_path: Path, lines_of) 
     [
         (
             {"tokenizer": {"name": "word", "width": 3}},
-            "tokenizer 'word' has no setting 'width'; it has: size",
+            "data.tokenizer 'word' has no setting 'width'; it has: size",
         ),
         ({"source": {"name": "novel"}}, "data.name is 'novel'; known: grammar, hub, ptb, text"),
         (
@@ -193,7 +198,7 @@ def test_a_split_without_sentences_is_refused(source, tmp_path: Path, lines_of) 
             "data 'ptb' has no setting 'cache_dir'; it has: path",
         ),
         ({"source": {"name": "text"}}, "give either file, or train, valid and test"),
-        ({"max_length": {"name": "drop"}}, "max_length 'drop': .*tokens"),
+        ({"max_length": {"name": "drop"}}, "data.max_length 'drop': .*tokens"),
     ],
 )
 def test_settings_that_are_not_known_are_refused(source, tmp_path: Path, change, message) -> None:

@@ -40,6 +40,16 @@ def test_one_file_is_dealt_out_whole(lines_of, lines, seed, part) -> None:
     assert all(split == sorted(split, key=sentences.index) for split in dealt.values())
 
 
+def test_blank_lines_are_no_sentences_to_deal_out(lines_of) -> None:
+    sentences = [f"sentence {i}" for i in range(20)]
+    apart, together = lines_of("apart", "\n\n".join(sentences)), lines_of("together", "\n".join(sentences))
+    for seed in range(4):
+        blank, plain = (TextCorpus(file=path, seed=seed).load() for path in (apart, together))
+        dealt = {split: [line for line in rows if line] for split, rows in read(blank).items()}
+        assert dealt == read(plain)
+        assert "blank" in blank.fingerprint and "blank" not in plain.fingerprint
+
+
 def test_seeds_deal_differently(lines_of) -> None:
     path = lines_of("all", LINES)
     dealt = [read(TextCorpus(file=path, seed=seed).load())["valid"] for seed in (0, 0, 1)]
@@ -71,7 +81,7 @@ def test_a_line_that_is_not_utf8_is_named(lines_of) -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "message"), [(None, "does not exist"), ("", "is empty"), ("one\ntwo\n", "2 lines, too few")]
+    ("made", "message"), [(None, "does not exist"), ("", "is empty"), ("one\ntwo\n", "2 sentences, too few")]
 )
 def test_files_that_cannot_serve_are_named(lines_of, tmp_path, made, message) -> None:
     path = tmp_path / "all.txt"

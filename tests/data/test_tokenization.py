@@ -147,7 +147,7 @@ def test_a_missing_or_foreign_file_is_refused_by_name(tmp_path: Path) -> None:
     ("spec", "message"),
     [
         ({"name": "word", "size": 4}, "size is 4"),
-        ({"name": "bpe", "size": 259}, "the bytes alone take 260"),
+        ({"name": "bpe", "size": 260}, "the bytes alone take 260"),
         ({"name": "characters"}, "known: bpe, word"),
     ],
 )

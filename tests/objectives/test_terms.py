@@ -95,6 +95,15 @@ def test_mmd_is_unbiased_where_the_prior_knows_the_label_of_a_sentence():
     assert found.mean().abs() < 4 * found.std() / math.sqrt(len(found)) < 0.02
 
 
+def test_mmd_moves_a_prior_whose_draws_have_a_gradient():
+    """Towards a q that is far from it: at beta 0 nothing else does."""
+    torch.manual_seed(0)
+    mean = torch.zeros(12, 2, dtype=torch.float64, requires_grad=True)
+    output = output_of(gaussian(1 + torch.randn(12, 2, dtype=torch.float64), 0.3), samples=2)
+    MaximumMeanDiscrepancy()(output._replace(prior=gaussian(mean))).backward()
+    assert (mean.grad.sum(0) < 0).all()
+
+
 def test_information_of_posteriors_far_apart_is_the_logarithm_of_their_number():
     loc = 100.0 * torch.arange(8, dtype=torch.float64)[:, None].expand(8, 3)
     assert MutualInformation()(output_of(gaussian(loc))).item() == pytest.approx(-math.log(8))

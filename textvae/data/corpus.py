@@ -41,7 +41,7 @@ class Corpus:
     form: str = ""
 
     def label_names(self, splits: Sequence[str]) -> list[str]:
-        """The known ones, or those of `train`, else of `splits`: by value where all are numbers, else by the alphabet.
+        """The known ones, or those of `train`, else of `splits`: by value where all are whole numbers, else by the alphabet.
 
         None without labels.
         """
@@ -50,7 +50,9 @@ class Corpus:
         known = ("train",) if "train" in self.splits else splits
         pairs = (pair for split in known for pair in zip(self.splits[split], self.labels[split], strict=True))
         names = {str(label) for sentence, label in pairs if sentence}
-        return sorted(names, key=int if all(name.isdecimal() for name in names) else str)
+        if all(name.removeprefix("-").isdecimal() for name in names):
+            return sorted(names, key=lambda name: (int(name), name))
+        return sorted(names)
 
     def numbered(self, split: str, names: Sequence[str]) -> Iterator[tuple[str, int]]:
         """(sentence, number of its label in `names`); 0 where there are no labels, and for blank lines.
@@ -65,6 +67,7 @@ class Corpus:
             if sentence and str(label) not in numbers:
                 known = ", ".join(names)
                 raise DataError(
-                    f"{self.name}: the {split} split has label {label!r}, the known ones are {known}"
+                    f"{self.name}: the {split} split has label {label!r}, the known ones are {known}: leave its "
+                    "sentences out, or have some in train (one file is dealt out otherwise by another data.seed)"
                 )
             yield sentence, numbers.get(str(label), 0)

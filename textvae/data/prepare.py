@@ -55,7 +55,7 @@ def prepare(
     own. ConfigError for settings, DataError for text that cannot be had or used.
     """
     cache = cache_dir or cache_folder()
-    limit = None if max_length is None else construct(LIMITS, max_length, "max_length")
+    limit = None if max_length is None else construct(LIMITS, max_length, "data.max_length")
     trainer, trained_how = _trainer(tokenizer)
     corpus = construct(SOURCES, source, "data", cache_dir=cache).load()
     for split in splits:
@@ -86,7 +86,7 @@ def _trainer(tokenizer: Mapping[str, Any] | Tokenizer) -> tuple[TokenizerTrainer
     """What makes the tokenizer, and what tells it apart from others."""
     if isinstance(tokenizer, Tokenizer):
         return Ready(tokenizer), tokenizer.fingerprint
-    return construct(TOKENIZERS, tokenizer, "tokenizer"), dict(tokenizer)
+    return construct(TOKENIZERS, tokenizer, "data.tokenizer"), dict(tokenizer)
 
 
 def _tokenise(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from textvae.data.corpus import SPLITS, Corpus, Reread
-from textvae.data.lines import checksum, open_file, read_lines
+from textvae.data.lines import checksum, read_lines
 from textvae.errors import DataError
 
 Reader = Callable[[Callable[[str], str]], Iterator[str]]
@@ -43,12 +43,14 @@ class TextCorpus:
             )
 
     def load(self) -> Corpus:
-        """DataError where a file is missing or empty; and later, in reading, for a line that is not UTF-8."""
+        """DataError where a file is missing or empty; and, here or later in reading, for a line that is not UTF-8."""
         paths = {what: Path(name).expanduser() for what in ("file", *SPLITS) if (name := getattr(self, what))}
         sums = " ".join(f"{what} {checksum(path)}" for what, path in paths.items())
         readers: dict[str, Reader] = {split: partial(read_lines, path) for split, path in paths.items()}
         if self.file:
-            readers = self._dealt(paths["file"])
+            blank = _blank(paths["file"])
+            readers = self._dealt(paths["file"], blank)
+            sums += f" {int(blank.sum())} blank" if blank.any() else ""
         return Corpus(
             name="text",
             splits=_columns(readers, _sentence if self.labels else str),
@@ -56,19 +58,28 @@ class TextCorpus:
             labels=_columns(readers, _label) if self.labels else None,
         )
 
-    def _dealt(self, path: Path) -> dict[str, Reader]:
-        """Readers of disjoint sets of lines that together are all lines, one for each split at least."""
-        with open_file(path) as file:
-            lines = sum(1 for _ in file)
+    def _dealt(self, path: Path, blank: np.ndarray) -> dict[str, Reader]:
+        """Readers of disjoint sets of lines that together are all lines, one sentence for each split at least.
+
+        blank: which lines hold none; they stay with train.
+        """
+        lines = int((~blank).sum())
         valid, test = (max(1, round(lines * part)) for part in (self.valid_fraction, self.test_fraction))
         if valid + test >= lines:
             raise DataError(
-                f"{path} has {lines} lines, too few to split into train, {valid} valid and {test} test"
+                f"{path} has {lines} sentences, too few to split into train, {valid} valid and {test} test"
             )
         place = np.zeros(lines, dtype=np.uint8)
         place[:valid], place[valid : valid + test] = 1, 2
         np.random.default_rng(self.seed).shuffle(place)
-        return {split: partial(_chosen, path, place == i) for i, split in enumerate(SPLITS)}
+        dealt = np.zeros(len(blank), dtype=np.uint8)
+        dealt[~blank] = place
+        return {split: partial(_chosen, path, dealt == i) for i, split in enumerate(SPLITS)}
+
+
+def _blank(path: Path) -> np.ndarray:
+    """Which lines of a file are (L,)."""
+    return np.fromiter((not line for line in read_lines(path)), dtype=bool)
 
 
 def _columns(readers: dict[str, Reader], part: Callable[[str], str]) -> dict[str, Reread[str]]:

@@ -139,14 +139,14 @@ class ByteLevelBPE:
     """Byte pairs on UTF-8 bytes (Sennrich et al. 2016; Radford et al. 2019): no text is unknown.
 
     V = `size` in all: <pad> <s> </s> <unk>, 256 bytes, merges; fewer where the text gives no more merges.
-    ValueError for a size below 260.
+    ValueError for a size below 261; null is 8,000.
     """
 
-    def __init__(self, size: int = 8000) -> None:
+    def __init__(self, size: int | None = None) -> None:
         least = len(SPECIAL_WORDS) + 256
-        if size < least:
+        if size is not None and size <= least:
             raise ValueError(f"size is {size}; the bytes alone take {least}, so give more than that")
-        self.size = size
+        self.size = 8000 if size is None else size
 
     def train(self, sentences: Iterable[str]) -> Tokenizer:
         """The tokenizer of these sentences. DataError where there is no text."""

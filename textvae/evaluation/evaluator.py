@@ -17,12 +17,12 @@ from textvae.evaluation.passes import Measured, measuring, one_pass
 from textvae.latents.distributions import facts, is_deterministic
 from textvae.latents.divergence import PER_DIMENSION
 
-# The numbers that every evaluation gives, `kl_aggregate` alone where there is one p(z); the families' own are `tells` of
-# their heads.
+# The numbers that every evaluation gives, `kl_aggregate` alone where there is one p(z) and `label_entropy` where there is
+# one for each label; the families' own are `tells` of their heads.
 FIGURES = (
     *("sentences", "tokens", "rec", "kl", "elbo", "neg_elbo", "ppl_elbo", "kl_aggregate"),
     *("mi_lower", "mi_lower_stderr", "mi_upper", "mi_upper_stderr", "mi_cap", "mi_he2019_batch", "mi_li2019"),
-    *("active_units", "total_dimensions"),
+    *("active_units", "total_dimensions", "label_entropy"),
 )
 # (stage, done, in all): "elbo", "information", "likelihood" count sentences, "total correlation" dimensions.
 Progress = Callable[[str, int, int], None]

@@ -55,7 +55,10 @@ class ConvolutionalSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check(kernel=self.kernel, dilations=len(self.dilations), dilation=min(self.dilations, default=1))
+        whole = isinstance(self.dilations, list | tuple) and all(type(each) is int for each in self.dilations)
+        if not whole or not self.dilations:
+            raise ValueError(f"dilations is {self.dilations!r}, must be whole numbers such as [1, 2, 4]")
+        check(kernel=self.kernel, dilation=min(self.dilations))
 
 
 class ConvolutionalDecoder(Decoder):

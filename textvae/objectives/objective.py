@@ -83,7 +83,7 @@ def build_objective(
             raise ConfigError(
                 f"terms.{name} is {settings!r}, must be a group of settings; ~terms.{name} is without it"
             )
-        terms[name] = construct(TERMS, {"name": name, **settings}, "terms", **sizes)
+        terms[name] = construct(TERMS, {"name": name, **settings}, f"terms.{name}", **sizes)
         if (reason := terms[name].objection(head)) is not None:
             names = f"latent {config['latent']['name']!r} and terms.{name}"
             raise ConfigError(f"{names} do not go together: {reason}")

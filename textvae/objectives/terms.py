@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Independent
 
 from textvae.errors import ConfigError
+from textvae.latents.distributions import draw
 from textvae.latents.heads import CODES, EUCLIDEAN, Head
 from textvae.model import Output
 from textvae.objectives.commitment import Commitment
@@ -78,6 +79,7 @@ class MaximumMeanDiscrepancy(Weighted):
     InfoVAE (Zhao et al. 2017, arXiv 1706.02262): (1 - alpha) KL + (alpha + lambda - 1) MMD, so schedule.beta = 1 - alpha
     and this weight alpha + lambda - 1. Unbiased, so that it can be below 0: only pairs of different sentences count,
     since draws of the same one, or of the prior given its label, are no two draws of the aggregate. 0 for a single sentence.
+    A learned prior has a gradient of it where its draws have one; a mixture's have none, and at beta 0 it stays as it starts.
     """
 
     def __init__(self, weight: float = 10.0, bandwidth: float = 1.0) -> None:
@@ -91,8 +93,8 @@ class MaximumMeanDiscrepancy(Weighted):
         samples, sentences, _ = z.shape
         if sentences < 2:
             return 0.0 * z.sum()
-        draws = torch.Size([samples * sentences // output.prior.batch_shape.numel()])
-        prior = output.prior.sample(draws).reshape(z.shape)
+        draws = samples * sentences // output.prior.batch_shape.numel()
+        prior = draw(output.prior, draws).reshape(z.shape)
         return self._likeness(z, z) + self._likeness(prior, prior) - 2 * self._likeness(z, prior)
 
     def _likeness(self, a: Tensor, b: Tensor) -> Tensor:
