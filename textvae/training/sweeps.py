@@ -92,7 +92,7 @@ class Sweep:
 
     def has_finished(self, folder: Path) -> bool:
         """Whether the job in `folder` is one that this command has seen finished."""
-        return any(job.state == FINISHED and self.folder / job.name == folder for job in self.outcomes())
+        return any(job.state == FINISHED and job.name == folder.name for job in self.outcomes())
 
     def visit(self, folder: Path, config: Config, which: str, console: Console) -> None:
         """Runs the job of `folder`, or what is left of it, where its state is one of WHICH[which]; job.json has the outcome.
