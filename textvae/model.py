@@ -155,11 +155,6 @@ def build_model(config: Mapping[str, Any], vocabulary: int, unk: int, labels: in
     if (reason := prior.objection(head)) is not None:
         names = f"latent {config['latent']['name']!r} and prior {config['prior']['name']!r}"
         raise ConfigError(f"{names} do not go together: {reason}")
-    if head.size and not encoder.size + condition.encoder.size:
-        raise ConfigError(
-            f"latent {config['latent']['name']!r} and encoder {config['encoder']['name']!r} do not go together: q(z|x) would "
-            "know nothing of x; add latent=none for a language model"
-        )
     decoder = construct(
         DECODERS,
         config["decoder"],
@@ -170,18 +165,24 @@ def build_model(config: Mapping[str, Any], vocabulary: int, unk: int, labels: in
         unk=unk,
         encoder_size=encoder.size,
     )
-    if not head.size:
-        _check_read_without_z(config, encoder, condition, decoder)
+    _check_reading(config, head, encoder, condition, decoder)
     model = SentenceVAE(encoder, head, prior, decoder, condition)
     construct(INITIALISATIONS, config["initialisation"], "initialisation")(model)
     return model
 
 
-def _check_read_without_z(
-    config: Mapping[str, Any], encoder: Encoder, condition: Condition, decoder: Decoder
+def _check_reading(
+    config: Mapping[str, Any], head: Head, encoder: Encoder, condition: Condition, decoder: Decoder
 ) -> None:
-    """ConfigError where encoder or label vectors of a model without z are there for nothing to read."""
+    """ConfigError where z has nothing to read, or encoder or label vectors of a model without z nothing that reads them."""
     latent = f"latent {config['latent']['name']!r}"
+    if head.size:
+        if encoder.size + condition.encoder.size == 0:
+            raise ConfigError(
+                f"{latent} and encoder {config['encoder']['name']!r} do not go together: q(z|x) would know nothing of x; "
+                "add latent=none for a language model"
+            )
+        return
     if encoder.size and not decoder.reads_encoder:
         raise ConfigError(
             f"{latent} and encoder {config['encoder']['name']!r} do not go together: "

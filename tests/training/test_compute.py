@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.tiny import tiny_model
+from textvae.training import compute as module
 from textvae.training.compute import compute
 from textvae.training.hardware import multiplies_bfloat16
 
@@ -17,6 +18,14 @@ def test_choices_are_kept():
     assert compute("cpu", normaliser_words=None).place(tiny_model()).cross_entropy.normaliser_words is None
     assert compute("cpu", "float32").products == torch.float32
     assert compute("cpu", "auto").products in (torch.float32, torch.bfloat16)
+
+
+@pytest.mark.parametrize(("there", "taken"), [(True, torch.bfloat16), (False, None)])
+def test_lstms_keep_float32_where_the_processor_has_none_in_bfloat16(monkeypatch, there, taken):
+    monkeypatch.setattr(module, "has_bfloat16_lstm", lambda: there)
+    model = compute("cpu", "bfloat16").place(tiny_model())
+    assert model.encoder.recurrence.products == model.decoder.recurrence.products == taken
+    assert model.cross_entropy.products == torch.bfloat16
 
 
 def test_products_in_float32_stay_in_float32():
@@ -51,6 +60,7 @@ MEMORY = """
 import sys
 from pathlib import Path
 import torch
+from textvae.training import compute as module
 from textvae.training.compute import compute
 
 def anonymous():

@@ -2,7 +2,12 @@ import pytest
 import torch
 
 from textvae.training import hardware
-from textvae.training.hardware import float32_precision, gains_by_bfloat16, multiplies_bfloat16
+from textvae.training.hardware import (
+    float32_precision,
+    gains_by_bfloat16,
+    has_bfloat16_lstm,
+    multiplies_bfloat16,
+)
 
 CPU = torch.device("cpu")
 
@@ -63,3 +68,10 @@ def test_one_answer_for_a_process(monkeypatch):
     monkeypatch.setattr(hardware, "_shortest", lambda device, *ways: [0.0, 1.0] if not first else [1.0, 0.0])
     assert gains_by_bfloat16(CPU) is first
     assert isinstance(multiplies_bfloat16(CPU), bool)
+
+
+def test_a_look_for_an_lstm_leaves_the_random_state():
+    has_bfloat16_lstm.cache_clear()
+    before = torch.get_rng_state()
+    assert isinstance(has_bfloat16_lstm(), bool)
+    assert torch.equal(torch.get_rng_state(), before)

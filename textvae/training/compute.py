@@ -13,7 +13,7 @@ from textvae.networks.decoder import LSTMDecoder
 from textvae.networks.encoder import LSTMEncoder
 from textvae.networks.recurrence import Recurrence
 from textvae.registry import construct
-from textvae.training.hardware import float32_precision, gains_by_bfloat16
+from textvae.training.hardware import float32_precision, gains_by_bfloat16, has_bfloat16_lstm
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 
@@ -21,7 +21,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
 class Compute(NamedTuple):
     """`products`: the type of matrix products where gradients are wanted; what is reported is computed in float32.
 
-    `normaliser_words`: see CrossEntropy.
+    LSTMs keep float32 on a processor that has none in that type. `normaliser_words`: see CrossEntropy.
     """
 
     device: torch.device
@@ -31,9 +31,10 @@ class Compute(NamedTuple):
     def place(self, model: SentenceVAE) -> SentenceVAE:
         """The model on the device, with the ways of computing that are fast there."""
         model.cross_entropy = CrossEntropy(self.products, normaliser_words=self.normaliser_words)
+        rounded = self.products != torch.bfloat16 or self.device.type != "cpu" or has_bfloat16_lstm()
         for module in model.modules():
             if isinstance(module, LSTMEncoder | LSTMDecoder):
-                module.recurrence = Recurrence(self.products)
+                module.recurrence = Recurrence(self.products if rounded else None)
         return model.to(self.device)
 
 

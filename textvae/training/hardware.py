@@ -36,6 +36,19 @@ def gains_by_bfloat16(device: torch.device) -> bool:
 
 
 @cache
+def has_bfloat16_lstm() -> bool:
+    """Whether torch has an LSTM in bfloat16 on this processor: without AVX-512 there is none, though there are products."""
+    with torch.random.fork_rng(devices=[]):
+        lstm = torch.nn.LSTM(8, 8)
+    try:
+        with torch.enable_grad(), torch.autocast("cpu", torch.bfloat16):
+            lstm(torch.zeros(1, 1, 8))
+    except RuntimeError:
+        return False
+    return True
+
+
+@cache
 def float32_precision(device: torch.device) -> str:
     """What torch.set_float32_matmul_precision is to be told: its other path where that is faster and keeps the precision.
 
