@@ -41,6 +41,16 @@ def test_evaluate_numbers_labels_as_the_run_did(run, tmp_path):
     assert json.loads(out.read_text()) == summary(run)["test"]
 
 
+def test_labels_that_the_text_has_not_are_told_before_anything_is_written(tmp_path):
+    (tmp_path / "days").write_text("\n".join(f"it is day number {i}" for i in range(60)), encoding="utf-8")
+    setting = [item for item in SMALL if not item.startswith("data")]
+    own = ["data=text", "data.file=days", "prior=conditional", "prior.labels=3", "run_dir=run"]
+    says_one_line(
+        inside("train", *setting, *own, cwd=tmp_path), "the model reads 3 labels, but the data has none"
+    )
+    assert not (tmp_path / "run").exists()
+
+
 def test_own_text_with_a_column_of_labels(tmp_path):
     """Names are kept by number, and a file whose labels come in another order is read by them."""
     rows = [

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 
 from textvae.data.batching import Batcher
+from textvae.errors import ConfigError
 from textvae.generation.sentences import SentenceSpace
 from textvae.model import SentenceVAE
 from textvae.objectives.objective import Objective, build_objective
@@ -51,6 +52,10 @@ def assemble(
     torch.manual_seed(config["seed"])
     vocabulary, unk = data.tokenizer.size, data.tokenizer.unk
     model = machine.place(build_refined(config, vocabulary, unk, len(data.label_names)))
+    if model.labels and not data.label_names:
+        raise ConfigError(
+            f"the model reads {model.labels} labels, but the data has none (your own text has them by data.labels=true)"
+        )
     objective = build_objective(config, train.steps_per_epoch, vocabulary, model.head)
     objective = objective.to(machine.device)
     descent, plateau = build_descent(model, objective, config["optimizer"])
