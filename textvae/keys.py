@@ -16,10 +16,12 @@ HOW = frozenset(
         "eval.row_budget",
     }
 )
-WHERE = frozenset({"run_dir", "sweep_dir", "resume", "data.path", "metric", "overrides"})
+WHERE = frozenset({"run_dir", "sweep_dir", "resume", "data.path", "metric", "overrides", "config_dir"})
 BY_WHOM = frozenset(  # a sweep's jobs are run, and how many at a time
     {"launcher", "hydra/launcher", "hydra.launcher", "hydra.sweeper.max_batch_size"}
 )
+
+OWN_FOLDER = "--config-dir"  # the flag for configs of the user's own beside those of the program
 
 KEPT = "++pretraining."  # begins the override of a first stage's limit that a resumption spells out where it was the run's too
 

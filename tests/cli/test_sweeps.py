@@ -200,6 +200,7 @@ def test_experiments_of_the_user_s_own_and_one_with_a_section_that_there_is_not(
     assert states(tmp_path / "mine") == {"experiment-good": "finished", "experiment-bad": "failed"}
     config = json.loads((tmp_path / "mine" / "experiment-good" / "config.json").read_text())
     assert (config["name"], config["schedule"]["name"]) == ("good", "linear")
+    assert settings.command(config).startswith("textvae train --config-dir=own experiment=good ")
 
 
 @pytest.mark.parametrize(

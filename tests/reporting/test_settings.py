@@ -97,3 +97,10 @@ def test_runs_of_several_corpora_say_which_is_theirs():
     here, there = config("a"), config("b", data={"name": "text", "file": "my.txt"})
     assert labels([here, there]) == ["a on ptb", "b on text"]
     assert labels([here, here]) == ["a", "a"]
+
+
+def test_the_command_names_the_folder_of_configs_of_the_user_s_own_and_the_setting_does_not():
+    said = {"name": "mine", "overrides": ["experiment=mine"]}
+    mine = said | {"config_dir": "own"}
+    assert command(mine) == "textvae train --config-dir=own experiment=mine"
+    assert setting(mine) == setting(said)

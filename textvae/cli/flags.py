@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from textvae.errors import ConfigError
+from textvae.keys import OWN_FOLDER
 
 MULTIRUN = ("-m", "--multirun")
-OWN_FOLDER = "--config-dir"  # of configs beside those of the program
 ALONE = (*MULTIRUN, "-h", "--help", "-r", "--run", "--resolve", "--version", "--hydra-help")
 SHELL = ("-sc", "--shell-completion")
 SHORT = {

@@ -24,6 +24,7 @@ from textvae.cli.overrides import check
 from textvae.cli.progress import Progress, say
 from textvae.cli.rehearsal import rehearse
 from textvae.cli.sweep_settings import command, for_hydra, sweep_folder, which_jobs, with_sweep_folder
+from textvae.cli.told import told
 from textvae.errors import ConfigError, Interrupted, TextVAEError
 from textvae.keys import key_of
 from textvae.training.interruption import ending_signals
@@ -100,7 +101,7 @@ class Job:
         except TextVAEError as error:
             self.sweep.record(folder, FAILED, str(error), fresh=True)
             return None
-        settings["overrides"] = list(hydra.overrides.task)
+        settings |= told(hydra.overrides.task)
         if settings["tracker"].get("group", "") is None:
             settings["tracker"]["group"] = self.sweep.folder.name
         shared = hydra.job.config.override_dirname.exclude_keys

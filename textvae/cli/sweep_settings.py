@@ -9,12 +9,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from textvae.cli.flags import MULTIRUN, OWN_FOLDER, is_flag
+from textvae.cli.flags import MULTIRUN, is_flag
 from textvae.cli.folders import folder_name
 from textvae.cli.locations import config_directory
 from textvae.cli.overrides import parsed, with_text
 from textvae.errors import ConfigError
-from textvae.keys import BY_WHOM, HOW, key_of, within
+from textvae.keys import BY_WHOM, HOW, OWN_FOLDER, key_of, within
 from textvae.training.sweeps import WHICH
 
 

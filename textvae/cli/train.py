@@ -15,6 +15,7 @@ from textvae.cli.progress import console
 from textvae.cli.resumption import amended, refuse_first_stage
 from textvae.cli.sweep import run_sweep
 from textvae.cli.sweep_settings import is_sweep
+from textvae.cli.told import told
 from textvae.training.checkpoint import RunFolder
 from textvae.training.run import resume_run, start_run
 
@@ -39,7 +40,7 @@ def train(config: dict[str, Any]) -> None:
         )
         resume_run(changed, folder.path, console())
         return
-    config["overrides"] = overrides
+    config |= told(overrides)
     if config["run_dir"]:
         start_run(config, config["run_dir"], console())
     else:

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from textvae.keys import BY_WHOM, HOW, WHERE, flatten, key_of, within
+from textvae.keys import BY_WHOM, HOW, OWN_FOLDER, WHERE, flatten, key_of, within
 
 Config = Mapping[str, Any]
 Flat = dict[str, Any]
@@ -45,7 +45,8 @@ def command(config: Config) -> str:
         return ""
     beside = HOW | WHERE | BY_WHOM | {"sweep"}
     kept = [item for item in config["overrides"] if not within(key_of(item), beside)]
-    return shlex.join(["textvae", "train", *kept])
+    own = [f"{OWN_FOLDER}={config['config_dir']}"] if "config_dir" in config else []
+    return shlex.join(["textvae", "train", *own, *kept])
 
 
 def _differences(mine: Flat, others: Sequence[Flat]) -> list[str]:
