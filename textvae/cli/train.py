@@ -1,7 +1,7 @@
 """textvae train: a run, a multirun, or one that goes on."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
@@ -17,6 +17,7 @@ from textvae.cli.sweep import run_sweep
 from textvae.cli.sweep_settings import is_sweep
 from textvae.cli.told import told
 from textvae.training.checkpoint import RunFolder
+from textvae.training.locks import without_empty
 from textvae.training.run import resume_run, start_run
 
 
@@ -51,15 +52,18 @@ def train(config: dict[str, Any]) -> None:
 @contextmanager
 def own_folder(above: Path) -> Iterator[Path]:
     """A new folder named by the time, which no other process has; taken away with those above where nothing came into it."""
-    missing = [path for path in (above, *above.parents) if not path.exists()]
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     for name in chain([stamp], (f"{stamp}_{number}" for number in count(2))):
-        with suppress(FileExistsError):
-            (above / name).mkdir(parents=True)
-            break
+        with without_empty(above / name):
+            if _made(above / name):
+                yield above / name
+                return
+
+
+def _made(folder: Path) -> bool:
+    """Whether it was not there yet."""
     try:
-        yield above / name
-    finally:
-        with suppress(OSError):  # the first that holds something
-            for path in (above / name, *missing):
-                path.rmdir()
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    return True

@@ -44,13 +44,22 @@ def only_writer(folder: Path) -> Iterator[None]:
     Leaves neither the lock's file behind nor folders that were made for it alone; where a killed process left that
     file, it holds nothing. CheckpointError where another process has the folder.
     """
+    with without_empty(folder):
+        file = _sole(folder / LOCK)
+        try:
+            yield
+        finally:
+            Path(file.name).unlink(missing_ok=True)
+            file.close()
+
+
+@contextmanager
+def without_empty(folder: Path) -> Iterator[None]:
+    """Takes `folder` and those above it away at the end, where they were made within and nothing came into them."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    file = _sole(folder / LOCK)
     try:
         yield
     finally:
-        Path(file.name).unlink(missing_ok=True)
-        file.close()
         with suppress(OSError):  # the first that holds something
             for path in missing:
                 path.rmdir()
