@@ -129,6 +129,11 @@ def test_an_unknown_choice_is_one_line_with_what_there_is(tmp_path, verb, overri
     assert "search path" not in done.stderr
 
 
+def test_a_choice_that_is_added_to_the_one_there_is_is_one_line():
+    done = inside("train", "+schedule=linear")
+    says_one_line(done, "schedule is chosen already: give schedule=NAME without a +")
+
+
 def test_every_group_is_taken_by_a_verb():
     folders = {path.name for path in config_directory().iterdir() if path.is_dir()}
     assert folders == {group for verb in ("train", "sample") for group in legal(verb).groups}

@@ -118,13 +118,17 @@ def said_by_hydra(error: BaseException, verb: str) -> str:
 
 
 def _misspelt(error: BaseException, verb: str) -> str | None:
-    """What to say of a choice that a group does not have, and of a nested key that is like one of the config.
+    """What to say of a choice that a group does not have, of one made twice, and of a nested key that is like one of the config.
 
-    Hydra would tell of its search path, and advise to add the key with a `+`.
+    Hydra would tell of its search path, of defaults alone, and advise to add the key with a `+`.
     """
     if isinstance(error, MissingConfigException):
         group, _, name = str(error.missing_cfg_file).partition("/")
         return _no_choice(group, name) if group in legal(verb).groups else None
+    twice = re.match(r"Multiple values for ([\w/]+)\.", str(error))
+    if twice:
+        where = f"(in a yaml's defaults, override /{twice[1]}: NAME)"
+        return f"{twice[1]} is chosen already: give {twice[1]}=NAME without a + {where}"
     key = re.match(r"Could not override '([^']+)'", str(error))
     return absent(verb, key[1]) if key else None
 
