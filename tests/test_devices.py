@@ -1,38 +1,42 @@
 """The same model on a CPU and on a GPU: what is deterministic agrees, and each way of training goes its steps."""
 
+import importlib
 import math
+import os
 from functools import partial
 
 import pytest
 import torch
 
 from tests.cli.process import EPOCHS, textvae
-from tests.tiny import tiny_batch, tiny_config, tiny_model, tiny_objective
+from tests.families import FAMILIES, LABELS
+from tests.tiny import CONFIG, tiny_batch, tiny_config, tiny_model, tiny_objective
+from textvae.data.batching import Batch
 from textvae.evaluation.evaluator import evaluate
 from textvae.evaluation.likelihood import importance_weighted_log_prob
 from textvae.generation.decoding import decode_all
 from textvae.generation.stepwise import Sample
 from textvae.model import SentenceVAE
+from textvae.objectives.terms import TERMS
 from textvae.refinement import build_refined
-from textvae.training.compute import compute
+from textvae.training.compute import Compute, compute
 from textvae.training.descent import Descent
 from textvae.training.optimizers import adamw, sgd
 from textvae.training.updaters import Aggressive, EncoderSteps, Joint
 
-pytestmark = pytest.mark.parametrize(
-    "device",
-    [
-        "cpu",
-        pytest.param(
-            "cuda",
-            marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device here"),
-        ),
-    ],
+PRETENDED = os.environ.get("TEXTVAE_TEST_DEVICE")  # tests/pretended.py
+CUDA = pytest.param(
+    "cuda",
+    marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device here"),
 )
+pytestmark = pytest.mark.parametrize("device", [PRETENDED] if PRETENDED else ["cpu", CUDA])
 LENGTHS = (3, 5, 5, 2)
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def placed(model: SentenceVAE, device: str, precision: str = "float32") -> SentenceVAE:
+    if device == PRETENDED:
+        return Compute(torch.device(device), TYPES[precision]).place(model.float())
     return compute(device, precision).place(model.float())
 
 
@@ -111,6 +115,69 @@ def test_sentences_are_sampled_there(device):
         assert z.device.type == device
         said = decode_all(model.decoder, z, Sample(max_length=6, banned=(), allow_empty=False))
     assert len(said.ids) == 5
+
+
+@pytest.mark.skipif(not PRETENDED, reason="only the pretended device counts, in tests/test_pretended.py")
+def test_a_step_of_training_waits_for_the_device_three_times(device):
+    """For whether there is padding, whether all words weigh the same, and for the loss with its gradient norm."""
+    waits = importlib.import_module("tests.pretended").waits
+    updater = Joint(
+        model := placed(tiny_model(), device).train(), tiny_objective(), Descent(model, sgd(0.1), 5.0)
+    )
+    batch = tiny_batch((4, 4, 4)).to(device)
+    updater.step(batch, lambda: batch, 0)
+    waits.clear()
+    updater.step(batch, lambda: batch, 1)
+    assert len(waits) == 3, waits
+
+
+def labelled(device: str) -> Batch:
+    return tiny_batch(LENGTHS)._replace(labels=torch.arange(len(LENGTHS)) % LABELS).to(device)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: f"{family[0]}-{family[1]}")
+def test_each_family_is_trained_and_measured_there(device, family):
+    model, batch = placed(family.model(), device).train(), labelled(device)
+    objective = tiny_objective(latent=family.sections["latent"])
+    Joint(model, objective, Descent(model, sgd(0.1), 5.0)).step(batch, lambda: batch, 0)
+    found = evaluate(model.eval(), [batch], iw_samples=3, tc_sentences=None)
+    assert math.isfinite(found["nll_iw"])
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"encoder": {"bidirectional": True}},
+        {"encoder": {"pooling": "mean"}},
+        {"encoder": {"pooling": "max"}},
+        {"decoder": {"word_keep": 0.5, "dropout_in": 0.5, "z_into": ["state", "input", "output"]}},
+        {"decoder": {"inputless": True}},
+        {"decoder": {"temperature": 2.0, "learn_temperature": True}},
+        {"decoder": {"name": "convolutional", "kernel": 2, "dilations": [1, 2]}},
+        {"decoder": {"name": "window", "window": 2}},
+        {"decoder": {"name": "shortcut"}},
+        {"decoder": {"name": "gated_shortcut_states"}},
+    ],
+    ids=str,
+)
+def test_each_network_is_trained_there(device, sections):
+    whole = {name: CONFIG[name] | changes for name, changes in sections.items()}
+    model, batch = placed(tiny_model(**whole), device).train(), labelled(device)
+    updater = Joint(model, tiny_objective(), Descent(model, adamw(0.01), 5.0))
+    assert math.isfinite(updater.step(batch, lambda: batch, 0).total.item())
+
+
+@pytest.mark.parametrize("term", sorted(TERMS.keys() - {"commitment"}))  # which goes with its family alone
+def test_each_term_is_charged_there(device, term):
+    asked = {
+        "minimum_rate": {"target": 5.0},
+        "mu_forcing": {"margin": 5.0},
+        "mu_forcing_centred": {"margin": 5.0},
+    }
+    model = placed(tiny_model(), device).train()
+    objective = tiny_objective(terms={term: asked.get(term, {})}).to(model.decoder.output.weight)
+    updater = Joint(model, objective, Descent(model, sgd(0.1), 5.0))
+    assert math.isfinite(updater.step(labelled(device), lambda: labelled(device), 0).total.item())
 
 
 def test_a_run_is_stopped_and_goes_on(device, tmp_path):

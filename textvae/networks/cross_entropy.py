@@ -150,12 +150,14 @@ def _exponentials(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """exp(h W^T) (N,V), its counted row sums in `dtype` and the logarithms of those of the logits themselves (N,).
 
-    Logits keep their size, which spares two passes over them, unless a sum of so large or small ones would lose digits.
+    On a CPU logits keep their size, which spares two passes over them, unless a sum of so large or small ones would lose
+    digits: a look for which a GPU would be waited for.
     """
-    e = (hidden @ columns.T).exp_()
-    sums = _row_sums(e, counts, dtype)
-    if bool(((sums > LEAST) & (sums < MOST)).all()):
-        return e, sums, sums.log()
+    if hidden.device.type == "cpu":
+        e = (hidden @ columns.T).exp_()
+        sums = _row_sums(e, counts, dtype)
+        if bool(((sums > LEAST) & (sums < MOST)).all()):
+            return e, sums, sums.log()
     logits = hidden @ columns.T
     top = logits.amax(1, keepdim=True)
     e = logits.sub_(top).exp_()

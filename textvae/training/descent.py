@@ -79,9 +79,11 @@ class Descent:
                 parameter.grad = None
         loss.backward()
         norm = gradient_norm(parameter for part in norm_over for parameter in part.parameters)
-        size = float(norm)
-        if not math.isfinite(size + float(loss.detach())):
-            raise TrainingError(f"the loss is {loss.item():g} and its gradient norm {size:g}")
+        size, value = torch.stack(
+            [norm.double(), loss.detach().double()]
+        ).tolist()  # a GPU is waited for once
+        if not math.isfinite(size + value):
+            raise TrainingError(f"the loss is {value:g} and its gradient norm {size:g}")
         factor = self.clip / size if 0 < self.clip < size else 1.0
         for part in update:
             part.descend(factor)

@@ -83,6 +83,7 @@ class Trainer:
             if self._steps_reached():
                 break
             self._update(batch.to(self.device))
+            self.clock.tokens += batch.tokens
             self.clock.train_s, began = self.clock.train_s + time.monotonic() - began, time.monotonic()
             self.progress(name, self.position, self.batches.steps_per_epoch)
             self._between_steps()
@@ -98,7 +99,6 @@ class Trainer:
             ) from error
         self.objective.advance(loss)
         self.means.add(loss.logs, len(batch.lengths))
-        self.clock.tokens += batch.tokens
         self.step += 1
         self.position += 1
 
