@@ -79,9 +79,8 @@ class Descent:
                 parameter.grad = None
         loss.backward()
         norm = gradient_norm(parameter for part in norm_over for parameter in part.parameters)
-        size, value = torch.stack(
-            [norm.double(), loss.detach().double()]
-        ).tolist()  # a GPU is waited for once
+        both = torch.stack([norm.double(), loss.detach().double()])  # so that a GPU is waited for once
+        size, value = both.tolist()
         if not math.isfinite(size + value):
             raise TrainingError(f"the loss is {value:g} and its gradient norm {size:g}")
         factor = self.clip / size if 0 < self.clip < size else 1.0
