@@ -16,22 +16,27 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
 
 NAME = "pretended"
-# Where torch's GPUs take a CPU's tensors: copies, and the lengths of packed sequences.
 PACKING = "aten::_pack_padded_sequence"
-MIXED = ("aten::_to_copy", "aten::copy_", PACKING, f"{PACKING}_backward", "aten::_pad_packed_sequence")
+PACKED = (PACKING, f"{PACKING}_backward", "aten::_pad_packed_sequence")  # lengths must lie on the CPU
+MOVING = ("aten::_to_copy", "aten::copy_")
 INDEXED = (
     "aten::index",
     "aten::index_put",
     "aten::index_put_",
     "aten::_unsafe_index",
-)  # indices may lie on a CPU
+)  # indices may lie there
+JOINED = ("aten::cat", "aten::stack")  # take no single number of the CPU either, which others do
 # What makes a program wait for a GPU, beside copies to the CPU: sizes or values that Python must know.
 WAITING = (
     "aten::_local_scalar_dense",
-    "aten::nonzero",
-    "aten::masked_select",
     "aten::_unique2",
+    "aten::allclose",
+    "aten::bincount",
     "aten::equal",
+    "aten::masked_select",
+    "aten::nonzero",
+    "aten::repeat_interleave",
+    "aten::unique_consecutive",
 )
 
 
@@ -91,14 +96,16 @@ def _run(operation: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     name = operation._schema.name
     tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
     elsewhere = any(isinstance(tensor, Elsewhere) for tensor in tensors)
-    if elsewhere and name not in MIXED:
-        _refuse_strangers(name, args[:1] if name in INDEXED else tensors)
+    if elsewhere:
+        _refuse_strangers(name, args, tensors)
     asked = kwargs.get("device")
     there = elsewhere if asked is None else torch.device(asked).type == PLACE.type
     if name == "aten::copy_":
         there = isinstance(args[0], Elsewhere)
     if elsewhere and (name in WAITING or not there or _picks_by_mask(name, tensors)):
         waits.append(name)
+    if there and kwargs.get("generator") is not None:
+        raise RuntimeError(f"{name} on {PLACE} draws by a generator of the CPU")
     args, kwargs = tree_map_only(Elsewhere, lambda tensor: tensor.here, (tuple(args), dict(kwargs)))
     if asked is not None:
         kwargs["device"] = torch.device("cpu")
@@ -113,9 +120,18 @@ def _run(operation: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     )
 
 
-def _refuse_strangers(name: str, tensors: Sequence[Any]) -> None:
-    for tensor in tensors:
-        if not isinstance(tensor, Elsewhere) and tensor.dim():
+def _refuse_strangers(name: str, args: Sequence[Any], tensors: Sequence[Tensor]) -> None:
+    """RuntimeError where a GPU would raise one for a tensor that lies elsewhere."""
+    if name in MOVING:
+        return
+    if name in PACKED:
+        if isinstance(args[1], Elsewhere):
+            raise RuntimeError(f"{name} wants its lengths on the CPU")
+        return
+    asked = [args[0], *args[2:3]] if name in INDEXED else tensors  # not the indices
+    for tensor in asked:
+        strange = isinstance(tensor, Tensor) and not isinstance(tensor, Elsewhere)
+        if strange and (tensor.dim() or name in JOINED or (tensor is args[0] and name.endswith("_"))):
             raise RuntimeError(
                 f"{name} has a tensor {tuple(tensor.shape)} on {tensor.device} beside one on {PLACE}"
             )

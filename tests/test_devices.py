@@ -4,11 +4,12 @@ import importlib
 import math
 import os
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 
-from tests.cli.process import EPOCHS, textvae
+from tests.cli.process import EPOCHS, inside, textvae
 from tests.families import FAMILIES, LABELS
 from tests.tiny import CONFIG, tiny_batch, tiny_config, tiny_model, tiny_objective
 from textvae.data.batching import Batch
@@ -17,6 +18,8 @@ from textvae.evaluation.likelihood import importance_weighted_log_prob
 from textvae.generation.decoding import decode_all
 from textvae.generation.stepwise import Sample
 from textvae.model import SentenceVAE
+from textvae.networks.decoders import DECODERS
+from textvae.objectives.rates import RATES
 from textvae.objectives.terms import TERMS
 from textvae.refinement import build_refined
 from textvae.training.compute import Compute, compute
@@ -131,16 +134,45 @@ def test_a_step_of_training_waits_for_the_device_three_times(device):
     assert len(waits) == 3, waits
 
 
+@pytest.mark.skipif(not PRETENDED, reason="of the pretended device, in tests/test_pretended.py")
+@pytest.mark.parametrize(
+    "mixed",
+    [
+        lambda there, here: there + here,
+        lambda there, here: torch.stack([there.sum(), here.sum()]),
+        lambda there, here: here.sum().add_(there.sum()),
+        lambda there, here: there.index_put((torch.tensor([0]),), here[:1]),
+        lambda there, here: torch.nn.utils.rnn.pack_padded_sequence(there[None, :, None], there[:1].long()),
+        lambda there, here: there.bernoulli(generator=torch.Generator()),
+    ],
+)
+def test_a_tensor_that_lies_elsewhere_is_found(device, mixed):
+    assert (torch.ones(3, device=device) * 2).sum().item() == 6
+    with pytest.raises(RuntimeError, match=r" on cpu | on the CPU| of the CPU"):
+        mixed(torch.ones(3, device=device), torch.ones(3))
+
+
 def labelled(device: str) -> Batch:
     return tiny_batch(LENGTHS)._replace(labels=torch.arange(len(LENGTHS)) % LABELS).to(device)
 
 
+def trained(model: SentenceVAE, device: str, **sections: dict[str, Any]) -> SentenceVAE:
+    """The model there after two steps, each of which moves what steers the loss, too."""
+    placed(model, device).train()
+    objective, batch = tiny_objective(**sections).to(next(model.parameters())), labelled(device)
+    updater = Joint(model, objective, Descent(model, sgd(0.1), 5.0))
+    for step in range(2):
+        loss = updater.step(batch, lambda: batch, step)
+        objective.advance(loss)
+    assert math.isfinite(loss.total.item())
+    return model
+
+
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: f"{family[0]}-{family[1]}")
 def test_each_family_is_trained_and_measured_there(device, family):
-    model, batch = placed(family.model(), device).train(), labelled(device)
-    objective = tiny_objective(latent=family.sections["latent"])
-    Joint(model, objective, Descent(model, sgd(0.1), 5.0)).step(batch, lambda: batch, 0)
-    found = evaluate(model.eval(), [batch], iw_samples=3, tc_sentences=None)
+    terms = {"commitment": {}} if family.latent == "quantised" else {}
+    model = trained(family.model(), device, latent=family.sections["latent"], terms=terms)
+    found = evaluate(model.eval(), [labelled(device)], iw_samples=3, tc_sentences=None)
     assert math.isfinite(found["nll_iw"])
 
 
@@ -153,38 +185,47 @@ def test_each_family_is_trained_and_measured_there(device, family):
         {"decoder": {"word_keep": 0.5, "dropout_in": 0.5, "z_into": ["state", "input", "output"]}},
         {"decoder": {"inputless": True}},
         {"decoder": {"temperature": 2.0, "learn_temperature": True}},
-        {"decoder": {"name": "convolutional", "kernel": 2, "dilations": [1, 2]}},
-        {"decoder": {"name": "window", "window": 2}},
-        {"decoder": {"name": "shortcut"}},
-        {"decoder": {"name": "gated_shortcut_states"}},
+        *({"decoder": {"name": name}} for name in sorted(DECODERS)),
     ],
     ids=str,
 )
 def test_each_network_is_trained_there(device, sections):
-    whole = {name: CONFIG[name] | changes for name, changes in sections.items()}
-    model, batch = placed(tiny_model(**whole), device).train(), labelled(device)
-    updater = Joint(model, tiny_objective(), Descent(model, adamw(0.01), 5.0))
-    assert math.isfinite(updater.step(batch, lambda: batch, 0).total.item())
+    trained(tiny_model(**{name: CONFIG[name] | changes for name, changes in sections.items()}), device)
 
 
-@pytest.mark.parametrize("term", sorted(TERMS.keys() - {"commitment"}))  # which goes with its family alone
-def test_each_term_is_charged_there(device, term):
-    asked = {
-        "minimum_rate": {"target": 5.0},
-        "mu_forcing": {"margin": 5.0},
-        "mu_forcing_centred": {"margin": 5.0},
-    }
-    model = placed(tiny_model(), device).train()
-    objective = tiny_objective(terms={term: asked.get(term, {})}).to(model.decoder.output.weight)
-    updater = Joint(model, objective, Descent(model, sgd(0.1), 5.0))
-    assert math.isfinite(updater.step(labelled(device), lambda: labelled(device), 0).total.item())
+ASKED = {
+    "minimum_rate": {"target": 5.0},
+    "mu_forcing": {"margin": 5.0},
+    "mu_forcing_centred": {"margin": 5.0},
+}
+FREE = {name: {"delta": 5.0} if name == "hinge" else {"total": 5.0} for name in RATES.keys() - {"true_kl"}}
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        *({"terms": {name: ASKED.get(name, {})}} for name in sorted(TERMS.keys() - {"commitment"})),
+        *({"rate": {"name": name, **FREE[name]}} for name in sorted(FREE)),
+        {"schedule": {"name": "pi_control", "target": 5.0}},
+        {"schedule": {"name": "soft_free_bits", "target": 5.0}},
+    ],
+    ids=str,
+)
+def test_each_part_of_the_loss_is_charged_there(device, sections):
+    trained(tiny_model(), device, **sections)
+
+
+def test_a_refined_posterior_is_trained_there(device):
+    torch.manual_seed(0)
+    trained(build_refined(tiny_config(refinement={"name": "semi_amortised", "steps": 2}), 19, unk=3), device)
 
 
 def test_a_run_is_stopped_and_goes_on(device, tmp_path):
+    call = inside if device == "cpu" else textvae  # a new process has to bring back a GPU's generator
     settings = [*EPOCHS, f"compute.device={device}", "train.max_epochs=2"]
-    done = textvae("train", *settings, "train.max_steps=5", f"run_dir={tmp_path / 'run'}")
+    done = call("train", *settings, "train.max_steps=5", f"run_dir={tmp_path / 'run'}")
     assert done.returncode == 0, done.stderr
-    done = textvae("train", f"resume={tmp_path / 'run'}", "train.max_steps=9")
+    done = call("train", f"resume={tmp_path / 'run'}", "train.max_steps=9")
     assert done.returncode == 0, done.stderr
-    done = textvae("sample", f"checkpoint={tmp_path / 'run'}", "n=3")
+    done = call("sample", f"checkpoint={tmp_path / 'run'}", "n=3")
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 3

@@ -72,7 +72,7 @@ def inside(*arguments: str, stdin: str = "", cwd: Path | None = None) -> subproc
 
 def train_small(folder: Path, *overrides: str) -> Path:
     """A run of two steps in `folder`."""
-    done = textvae("train", *SMALL, f"run_dir={folder}", *overrides, cwd=folder.parent)
+    done = inside("train", *SMALL, f"run_dir={folder}", *overrides, cwd=folder.parent)
     assert done.returncode == 0, done.stderr
     return folder
 

@@ -102,14 +102,13 @@ def test_words_keep_their_ids(run):
 
 
 def test_the_verbs_work_on_it(run):
-    """In real processes."""
     text = "the cat sleeps\na zebra 's N"
     done = textvae("evaluate", f"checkpoint={run}", "input=-", "eval.iw_samples=4", stdin=text)
     assert done.returncode == 0, done.stderr
     figures = dict(line.split()[:2] for line in done.stdout.splitlines()[:11])
     assert figures["sentences"] == "2" and float(figures["nll_iw"]) > 0
     for verb in (["sample", "n=3"], ["interpolate", "steps=3"]):
-        done = textvae(*verb, f"checkpoint={run}", "max_length=9")
+        done = inside(*verb, f"checkpoint={run}", "max_length=9")
         assert done.returncode == 0 and len(done.stdout.splitlines()) == 3, done.stderr
 
 

@@ -88,7 +88,7 @@ def test_text_without_labels_is_refused_and_nothing_is_written(tmp_path):
 
 def test_a_model_that_reads_no_labels_keeps_none(plain):
     assert not (plain / "labels.json").exists()
-    says_one_line(textvae("sample", f"checkpoint={plain}", "label=music"), "'music'", "has no labels")
+    says_one_line(inside("sample", f"checkpoint={plain}", "label=music"), "'music'", "has no labels")
 
 
 @pytest.mark.parametrize(

@@ -129,9 +129,15 @@ def test_an_unknown_choice_is_one_line_with_what_there_is(tmp_path, verb, overri
     assert "search path" not in done.stderr
 
 
-def test_a_choice_that_is_added_to_the_one_there_is_is_one_line():
-    done = inside("train", "+schedule=linear")
-    says_one_line(done, "schedule is chosen already: give schedule=NAME without a +")
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["+schedule=linear"], "schedule is chosen already: give schedule=NAME without a +"),
+        (["+term=mmd", "+term=bag_of_words"], "term is given twice: give all of them together, +term=[A,B]"),
+    ],
+)
+def test_a_choice_beside_the_one_there_is_is_one_line(overrides, says):
+    says_one_line(inside("train", *overrides), says)
 
 
 def test_every_group_is_taken_by_a_verb():

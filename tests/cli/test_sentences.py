@@ -41,9 +41,15 @@ def lines(done) -> list[str]:
 )
 def test_sample_gives_n_lines_and_the_same_for_a_seed(run, tmp_path, decoding):
     arguments = ["sample", f"checkpoint={run}", "n=4", "seed=3", "max_length=12", *decoding]
-    first = lines(textvae(*arguments, cwd=tmp_path))
+    first = lines(inside(*arguments, cwd=tmp_path))
     assert len(first) == 4
-    assert first == lines(textvae(*arguments, cwd=tmp_path))
+    assert first == lines(inside(*arguments, cwd=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_of_its_own_samples_the_same(run, tmp_path):
+    arguments = ["sample", f"checkpoint={run}", "n=4", "seed=3", "max_length=12", "decoding=sample"]
+    assert lines(textvae(*arguments, cwd=tmp_path)) == lines(inside(*arguments))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -51,9 +57,9 @@ def test_interpolation_ends_are_the_reconstructions(run, sentences, tmp_path):
     (tmp_path / "pairs.txt").write_text("\n".join(sentences[:4]), encoding="utf-8")
     common = [f"checkpoint={run}", "max_length=12"]
     source = f"input={tmp_path / 'pairs.txt'}"
-    images = [line[7:] for line in lines(textvae("reconstruct", *common, source))[1::2]]
-    for path in ("linear", "spherical"):
-        blocks = "\n".join(lines(textvae("interpolate", *common, source, "steps=5", f"path={path}"))).split(
+    images = [line[7:] for line in lines(inside("reconstruct", *common, source))[1::2]]
+    for path, called in (("linear", textvae), ("spherical", inside)):
+        blocks = "\n".join(lines(called("interpolate", *common, source, "steps=5", f"path={path}"))).split(
             "\n\n"
         )
         ways = [block.split("\n") for block in blocks]
@@ -63,7 +69,7 @@ def test_interpolation_ends_are_the_reconstructions(run, sentences, tmp_path):
 
 def test_standard_input_and_blank_lines(run, sentences):
     text = "\n\n".join(sentences[:3])
-    rows = [json.loads(line) for line in lines(textvae("encode", f"checkpoint={run}", "input=-", stdin=text))]
+    rows = [json.loads(line) for line in lines(inside("encode", f"checkpoint={run}", "input=-", stdin=text))]
     assert [row["sentence"] for row in rows] == sentences[:3]
     assert all(len(row["mean"]) == len(row["variance"]) == 32 for row in rows)
     assert len(lines(textvae("analogy", f"checkpoint={run}", "input=-", "max_length=9", stdin=text))) == 1
@@ -80,7 +86,7 @@ def test_standard_input_is_read_as_a_file_is(run, sentences, tmp_path):
             env=environment(),
             capture_output=True,
         )
-    by_path = textvae("encode", f"checkpoint={run}", f"input={tmp_path / 'text'}")
+    by_path = inside("encode", f"checkpoint={run}", f"input={tmp_path / 'text'}")
     rows, same = (
         [json.loads(line) for line in out.split("\n") if line]
         for out in (piped.stdout.decode(), by_path.stdout)
@@ -91,8 +97,8 @@ def test_standard_input_is_read_as_a_file_is(run, sentences, tmp_path):
 
 def test_draws_where_no_sentence_is_given(run):
     assert len(lines(textvae("reconstruct", f"checkpoint={run}", "n=2", "max_length=9"))) == 4
-    assert len(lines(textvae("interpolate", f"checkpoint={run}", "steps=3", "max_length=9"))) == 3
-    assert len(lines(textvae("encode", f"checkpoint={run}", "n=2"))) == 2
+    assert len(lines(inside("interpolate", f"checkpoint={run}", "steps=3", "max_length=9"))) == 3
+    assert len(lines(inside("encode", f"checkpoint={run}", "n=2"))) == 2
 
 
 def test_evaluate_gives_the_figures_of_the_summary(run, tmp_path):
@@ -104,18 +110,16 @@ def test_evaluate_gives_the_figures_of_the_summary(run, tmp_path):
 
 
 def test_evaluate_own_sentences(run, sentences):
-    done = textvae(
-        "evaluate", f"checkpoint={run}", "input=-", "eval.iw_samples=2", stdin="\n".join(sentences)
-    )
+    done = inside("evaluate", f"checkpoint={run}", "input=-", "eval.iw_samples=2", stdin="\n".join(sentences))
     assert lines(done)[0].split() == ["sentences", str(len(sentences))]
 
 
 def test_report_prints_a_row_a_setting_and_the_truth_of_a_text_that_is_known_whole(run, tmp_path):
     whole = train_small(tmp_path / "whole", "data.train=5000")
-    text = lines(textvae("report", str(whole), str(whole), f"output={tmp_path / 'out'}"))
+    text = lines(inside("report", str(whole), str(whole), f"output={tmp_path / 'out'}"))
     assert len([line for line in text if line.startswith("grammar/vae")]) == 1
     assert [line for line in text if line.startswith("the truth")]
-    assert not [line for line in lines(textvae("report", str(run))) if line.startswith("the truth")]
+    assert not [line for line in lines(inside("report", str(run))) if line.startswith("the truth")]
     tables = {"table.md", "table.csv", "table.json", "report.html"}
     figures = {"training.png", "rate_distortion.png", "kl_per_dimension.png"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == tables | figures

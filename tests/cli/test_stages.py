@@ -16,7 +16,6 @@ from tests.cli.process import (
     same_weights,
     says_one_line,
     summary,
-    textvae,
 )
 
 STAGES = ("experiment=grammar/pretraining", "train.max_epochs=3")
@@ -59,7 +58,7 @@ def test_killed_in_either_stage_and_resumed_equals_uninterrupted(whole, tmp_path
     assert interrupt(folder, signal.SIGKILL, OFTEN, stage).returncode == -signal.SIGKILL
     assert not (folder / stage / "summary.json").exists()
     assert (folder / "last.safetensors").exists() == (stage == "")
-    resumed = textvae("train", f"resume={folder}")
+    resumed = inside("train", f"resume={folder}")
     assert resumed.returncode == 0, resumed.stderr
     same_run(folder, whole)
     same_run(folder / "pretraining", whole / "pretraining")

@@ -1,13 +1,17 @@
 """Sweeps in real processes: stopped, killed and failing ones, and each launcher."""
 
+import io
 import json
 import os
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -15,6 +19,8 @@ from omegaconf import OmegaConf
 
 from tests.cli.process import SMALL, command, environment, inside, says_one_line, summary, textvae
 from tests.cli.test_train import EPOCHS, metrics, same_weights
+from textvae.cli import job
+from textvae.cli import sweep as sweep_module
 from textvae.cli.folders import folder_name
 from textvae.cli.locations import config_directory
 from textvae.latents.posteriors import HEADS
@@ -42,6 +48,21 @@ def begin(folder: Path, *overrides: str) -> subprocess.Popen:
         assert time.monotonic() < deadline
         time.sleep(0.005)
     return process
+
+
+@pytest.fixture
+def jobs_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs run in this process, which is quicker where nothing of processes of their own is in question."""
+
+    def run(command: list[str], *, input: str, **how: Any) -> subprocess.CompletedProcess[str]:
+        assert command[1:] == ["-m", "textvae.cli.job"]
+        request = json.loads(input) | {"parent": os.getppid()}
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", io.StringIO(json.dumps(request)))
+            job.main()
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(sweep_module, "subprocess", SimpleNamespace(run=run))
 
 
 def states(folder: Path) -> dict[str, str]:
@@ -85,6 +106,7 @@ def test_the_same_command_goes_on_where_a_sweep_ended(whole, tmp_path, number):
     assert summary(folder / "seed-1")["test"] == summary(whole / "seed-1")["test"]
 
 
+@pytest.mark.usefixtures("jobs_inside")
 def test_failed_jobs_are_listed_and_run_again_alone(tmp_path):
     """The text of one job is not there at first."""
     small = [item for item in SMALL if not item.startswith("data")]
@@ -126,12 +148,14 @@ def test_a_job_stopped_in_its_first_stage_goes_on_there(tmp_path):
     assert epochs == [1, 2, 3]
 
 
+@pytest.mark.usefixtures("jobs_inside")
 def test_a_changed_setting_does_not_pass_for_the_finished_one(tmp_path):
     assert inside("train", "-m", *SMALL, "sweep_dir=mine", "seed=0", cwd=tmp_path).returncode == 0
     changed = inside("train", "-m", *SMALL, "latent.size=5", "sweep_dir=mine", "seed=0", cwd=tmp_path)
     says_one_line(changed, "latent.size=32, this command has latent.size=5", "another sweep_dir")
 
 
+@pytest.mark.usefixtures("jobs_inside")
 def test_jobs_whose_names_would_be_the_same_have_folders_of_their_own(tmp_path):
     """A folder of before there were digests in names is found all the same, by the job that made it."""
     for name in ("ä", "ö"):
@@ -155,6 +179,7 @@ def test_jobs_whose_names_would_be_the_same_have_folders_of_their_own(tmp_path):
     assert not folders["ö.txt"].exists()
 
 
+@pytest.mark.usefixtures("jobs_inside")
 def test_two_jobs_that_share_a_folder_do_not_pass_for_one(tmp_path):
     own_experiment(tmp_path, "a/b_c", "name: first")
     own_experiment(tmp_path, "a_b/c", "name: second")
@@ -164,6 +189,7 @@ def test_two_jobs_that_share_a_folder_do_not_pass_for_one(tmp_path):
     )
 
 
+@pytest.mark.usefixtures("jobs_inside")
 def test_a_job_without_a_section_fails_alone(tmp_path):
     own_experiment(tmp_path, "good", "name: good")
     own_experiment(tmp_path, "bad", "compute: null")
@@ -172,6 +198,7 @@ def test_a_job_without_a_section_fails_alone(tmp_path):
     assert states(tmp_path / "mine") == {"experiment-good": "finished", "experiment-bad": "failed"}
 
 
+@pytest.mark.usefixtures("jobs_inside")
 def test_experiments_and_a_key_that_only_their_data_has(tmp_path):
     small = [item for item in SMALL if item != "data=grammar"]
     done = inside(
@@ -187,6 +214,7 @@ def own_experiment(folder: Path, name: str, *lines: str) -> None:
     place.write_text("\n".join(["# @package _global_", *lines]) + "\n")
 
 
+@pytest.mark.usefixtures("jobs_inside")
 def test_experiments_of_the_user_s_own_and_one_with_a_section_that_there_is_not(tmp_path):
     own_experiment(tmp_path, "good", "defaults: [override /schedule: linear]", "name: good")
     own_experiment(tmp_path, "bad", "shedule: {name: linear}")
@@ -201,6 +229,17 @@ def test_experiments_of_the_user_s_own_and_one_with_a_section_that_there_is_not(
     config = json.loads((tmp_path / "mine" / "experiment-good" / "config.json").read_text())
     assert (config["name"], config["schedule"]["name"]) == ("good", "linear")
     assert settings.command(config).startswith("textvae train --config-dir=own experiment=good ")
+
+
+def test_a_folder_of_one_s_own_that_lies_elsewhere_is_told_from_the_root(tmp_path):
+    own_experiment(tmp_path, "good", "name: good")
+    (tmp_path / "here").mkdir()
+    run = inside(
+        "train", "--config-dir", "../own", "experiment=good", *SMALL, "run_dir=run", cwd=tmp_path / "here"
+    )
+    assert run.returncode == 0, run.stderr
+    config = json.loads((tmp_path / "here" / "run" / "config.json").read_text())
+    assert config["config_dir"] == str(tmp_path / "own")
 
 
 @pytest.mark.parametrize(
@@ -259,6 +298,7 @@ def test_there_are_ready_sweeps():
     assert wanted <= set(READY)
 
 
+@pytest.mark.usefixtures("jobs_inside")
 def test_a_ready_sweep_needs_no_flag(tmp_path):
     done = inside("train", "sweep=latent_size", *SMALL, "latent.size=3,4", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -34,7 +34,7 @@ from textvae.training.trainer import Trainer
 def whole(tmp_path_factory) -> Path:
     """A run of four epochs that nothing interrupts."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    done = textvae("train", *EPOCHS, f"run_dir={folder}", cwd=folder.parent)
+    done = inside("train", *EPOCHS, f"run_dir={folder}", cwd=folder.parent)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -60,7 +60,7 @@ def test_killed_and_resumed_equals_uninterrupted(whole, tmp_path, updater):
     if updater == "aggressive":
         extra += ("updater.most=4", "updater.window=2")
         reference = tmp_path / "whole"
-        assert textvae("train", *EPOCHS, *extra, f"run_dir={reference}", cwd=tmp_path).returncode == 0
+        assert inside("train", *EPOCHS, *extra, f"run_dir={reference}", cwd=tmp_path).returncode == 0
     folder = tmp_path / "killed"
     process = interrupt(folder, signal.SIGKILL, extra)
     assert process.returncode == -signal.SIGKILL
@@ -80,7 +80,7 @@ def test_sigterm_saves_and_says_how_to_go_on(whole, tmp_path):
     assert f"textvae train resume={folder}" in said.splitlines()[-1]
     assert "Error executing job" not in said and "Traceback" not in said
     assert not any("failed" in row for row in metrics(folder))
-    assert textvae("train", f"resume={folder}").returncode == 0
+    assert inside("train", f"resume={folder}").returncode == 0
     assert same_weights(folder, whole)
     assert summary(folder)["test"] == summary(whole)["test"]
 
@@ -145,13 +145,6 @@ def test_a_run_goes_on_with_its_own_text_alone(tmp_path):
     assert done.returncode == 0 and "has changed since" not in done.stderr
 
 
-def test_a_finished_run_can_train_on(tmp_path):
-    short, longer = train_small(tmp_path / "short"), train_small(tmp_path / "longer", "train.max_steps=5")
-    assert textvae("train", f"resume={short}", "train.max_steps=5").returncode == 0
-    assert summary(short)["train"]["steps"] == 5
-    assert same_weights(short, longer)
-
-
 def test_a_run_that_plateaus_ended_says_that_no_limit_takes_it_further(tmp_path):
     ends = ("optimizer.plateau.patience=0", "optimizer.plateau.from_epoch=1", "optimizer.plateau.plateaus=1")
     epochs = [item for item in EPOCHS if not item.startswith("train.max_epochs")]
@@ -188,7 +181,7 @@ def test_no_run_is_overwritten(whole):
 def test_loss_that_is_not_finite_stops_with_the_step(tmp_path):
     folder = tmp_path / "wild"
     wild = ("optimizer.lr=9e37", "optimizer.clip=0", "train.max_steps=50")
-    done = textvae("train", *SMALL, *wild, f"run_dir={folder}")
+    done = inside("train", *SMALL, *wild, f"run_dir={folder}")
     says_one_line(done, "training stopped at step", "holds no checkpoint", "learning rate")
     assert not (folder / "summary.json").exists()
 

@@ -16,6 +16,7 @@ from textvae.cli.folders import job_folder
 from textvae.cli.help import with_help
 from textvae.cli.locations import config_directory
 from textvae.cli.overrides import (
+    WITHOUT_DEFAULT,
     absent,
     check,
     check_texts,
@@ -126,6 +127,8 @@ def _misspelt(error: BaseException, verb: str) -> str | None:
         group, _, name = str(error.missing_cfg_file).partition("/")
         return _no_choice(group, name) if group in legal(verb).groups else None
     twice = re.match(r"Multiple values for ([\w/]+)\.", str(error))
+    if twice and twice[1] in WITHOUT_DEFAULT.get(verb, ()):
+        return f"{twice[1]} is given twice: give all of them together, +{twice[1]}=[A,B]"
     if twice:
         where = f"(in a yaml's defaults, override /{twice[1]}: NAME)"
         return f"{twice[1]} is chosen already: give {twice[1]}=NAME without a + {where}"

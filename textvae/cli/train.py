@@ -1,7 +1,7 @@
 """textvae train: a run, a multirun, or one that goes on."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
@@ -53,17 +53,14 @@ def train(config: dict[str, Any]) -> None:
 def own_folder(above: Path) -> Iterator[Path]:
     """A new folder named by the time, which no other process has; taken away with those above where nothing came into it."""
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    for name in chain([stamp], (f"{stamp}_{number}" for number in count(2))):
-        with without_empty(above / name):
-            if _made(above / name):
-                yield above / name
-                return
-
-
-def _made(folder: Path) -> bool:
-    """Whether it was not there yet."""
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError:
-        return False
-    return True
+    with without_empty(above):
+        above.mkdir(parents=True, exist_ok=True)
+        for name in chain([stamp], (f"{stamp}_{number}" for number in count(2))):
+            with suppress(FileExistsError):
+                (above / name).mkdir(parents=True)
+                break
+        try:
+            yield above / name
+        finally:
+            with suppress(OSError):  # it holds something
+                (above / name).rmdir()

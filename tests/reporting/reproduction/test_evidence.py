@@ -43,6 +43,7 @@ def test_baselines_and_what_has_not_run_get_no_verdict() -> None:
     assert evidence(results(), "lm") == "baseline: no z"
     assert evidence(results(), "plain") == "baseline: the plain VAE"
     assert evidence(results(), "cure") == "not run"
+    assert evidence(results(record("cure", total_dimensions=0, active_units=0)), "cure") == "no z"
     alone = Results(table(), [record("cure", **GOOD), *baselines()[:2]])
     assert evidence(alone, "cure") == "open: plain not run"
     one_seed = Results(table(), [record("cure", **GOOD), *baselines()[1:]])

@@ -19,6 +19,9 @@ def evidence(results: Results, row: str) -> str:
             return text
     if not results.of(row):
         return "not run"
+    latent = results.spread(row, "total_dimensions")
+    if latent is not None and latent.most == 0:
+        return "no z"
     if reason := _open(results):
         return f"open: {reason}"
     if told := results.table.chosen([row])[0].told:
