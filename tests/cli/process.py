@@ -1,4 +1,4 @@
-"""Runs the command line in real processes."""
+"""Runs the command line in real processes, and inside this one."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The verbs that read a run's folder, in real processes and from any directory."""
+"""The verbs that read a run's folder, from any directory and where processes matter in real ones."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Sweeps in real processes: stopped, killed and failing ones, and each launcher."""
+"""Sweeps, most in real processes: stopped, killed and failing ones, and each launcher."""
 
 import io
 import json

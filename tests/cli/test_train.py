@@ -1,4 +1,4 @@
-"""textvae train in real processes: a run's folder, exact resumption, signals, errors."""
+"""textvae train, where processes matter in real ones: a run's folder, exact resumption, signals, errors."""
 
 import json
 import os
