@@ -25,8 +25,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure() -> None:
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        torch.set_num_threads(1)
+    torch.set_num_threads(
+        1
+    )  # as in the processes that tests start: sums by two threads are others in their last bits
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -23,7 +23,7 @@ def construct(
         raise ConfigError(f"{what} is {spec!r}, must be a group of settings with a name")
     arguments = dict(spec)
     name = arguments.pop("name", None)
-    if name not in registry:
+    if not isinstance(name, str) or name not in registry:
         raise ConfigError(f"{what}.name is {name!r}; known: {', '.join(sorted(registry))}")
     make = registry[name]
     parameters = inspect.signature(make).parameters

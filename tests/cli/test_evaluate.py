@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from textvae.cli.evaluate import _normaliser
+from textvae.cli.evaluate import _normaliser, check_groups, share_of_unknown
+from textvae.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -21,3 +22,16 @@ from textvae.cli.evaluate import _normaliser
 def test_the_normaliser_is_the_runs_unless_the_command_says(said, run, taken):
     settings = {"compute": {"normaliser_words": said}}
     assert _normaliser(SimpleNamespace(config=run), settings) == {"normaliser_words": taken}
+
+
+@pytest.mark.parametrize("taken", ["compute", "eval"])
+def test_a_value_in_the_place_of_a_group_is_refused(taken):
+    groups = {"compute": {}, "eval": {}}
+    check_groups(groups)
+    with pytest.raises(ConfigError, match=f"{taken} is 0, must be a group of settings"):
+        check_groups(groups | {taken: 0})
+
+
+def test_the_share_of_unknown_words_is_over_all_sentences():
+    assert share_of_unknown([[3, 7, 3], [9]], unk=3) == 0.5
+    assert share_of_unknown([[4]], unk=3) == 0.0

@@ -88,6 +88,12 @@ def test_a_misspelt_key_of_the_first_stage_is_told_from_one_of_the_second():
         ("term=mmd", "+term=NAME adds one of"),
         ("latent.delta=1", "has no key 'latent.delta'"),
         ("name=null", "name is None, must be text"),
+        ("~name", "name must be given: textvae train name=..."),
+        ("~seed", "seed is None, must be a whole number"),
+        ("~data.grouping", "data.grouping must be given"),
+        ("schedule.name=[linear,cyclical]", "schedule.name is ['linear', 'cyclical']; known: "),
+        ("+pretraining={optimizer: adamw}", "pretraining.optimizer is 'adamw', must be a group of settings"),
+        ("+pretraining={seed: -1}", "pretraining.seed is -1, must be a whole number"),
         ("run_dir=[1,2]", "run_dir is [1, 2], must be text"),
         ("resume=[1]", "resume is [1], must be text"),
         ("resume=", "resume is empty; give it a value, or leave it out"),
@@ -133,7 +139,7 @@ def test_an_unknown_choice_is_one_line_with_what_there_is(tmp_path, verb, overri
     ("overrides", "says"),
     [
         (["+schedule=linear"], "schedule is chosen already: give schedule=NAME without a +"),
-        (["+term=mmd", "+term=bag_of_words"], "term is given twice: give all of them together, +term=[A,B]"),
+        (["+term=mmd", "+term=bag_of_words"], "term=[A,B] where an experiment brings one, else +term=[A,B]"),
     ],
 )
 def test_a_choice_beside_the_one_there_is_is_one_line(overrides, says):

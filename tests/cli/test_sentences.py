@@ -111,7 +111,10 @@ def test_evaluate_gives_the_figures_of_the_summary(run, tmp_path):
 
 def test_evaluate_own_sentences(run, sentences):
     done = inside("evaluate", f"checkpoint={run}", "input=-", "eval.iw_samples=2", stdin="\n".join(sentences))
-    assert lines(done)[0].split() == ["sentences", str(len(sentences))]
+    assert lines(done)[0].split() == ["sentences", str(len(sentences))] and "<unk>" not in done.stderr
+    strange = f"{sentences[0]} qwertz"
+    done = inside("evaluate", f"checkpoint={run}", "input=-", "eval.iw_samples=2", stdin=strange)
+    assert f"{1 / len(strange.split()):.2%} of the words are <unk> to this run" in done.stderr
 
 
 def test_report_prints_a_row_a_setting_and_the_truth_of_a_text_that_is_known_whole(run, tmp_path):

@@ -51,6 +51,21 @@ def test_a_run_that_goes_on_logs_as_if_it_had_not_ended(tmp_path) -> None:
     assert logged(folder) == logged(whole) and list(logged(whole)) == [4, 6]
 
 
+def test_a_run_that_goes_on_in_another_precision_says_so(tmp_path) -> None:
+    said: list[str] = []
+    console = QUIET._replace(say=said.append)
+    made = config(1, 100)
+    made["compute"]["precision"] = "float32"
+    start_run(made, tmp_path / "run", console)
+    made["train"]["max_steps"] = 2
+    resume_run(made, tmp_path / "run", console)
+    assert not [line for line in said if "matrix products" in line]
+    made["train"]["max_steps"], made["compute"]["precision"] = 3, "bfloat16"
+    resume_run(made, tmp_path / "run", console)
+    (warning,) = [line for line in said if "matrix products" in line]
+    assert "were in float32 so far and are in bfloat16 from here on" in warning
+
+
 def test_batches_that_are_asked_for_are_drawn_by_another_stream_than_the_orders_of_epochs(tmp_path) -> None:
     made = config(1, 100)
     start_run(made, tmp_path / "run", QUIET)

@@ -128,7 +128,8 @@ def _misspelt(error: BaseException, verb: str) -> str | None:
         return _no_choice(group, name) if group in legal(verb).groups else None
     twice = re.match(r"Multiple values for ([\w/]+)\.", str(error))
     if twice and twice[1] in WITHOUT_DEFAULT.get(verb, ()):
-        return f"{twice[1]} is given twice: give all of them together, +{twice[1]}=[A,B]"
+        together = f"{twice[1]}=[A,B]"
+        return f"{twice[1]} is given twice: give all together, {together} where an experiment brings one, else +{together}"
     if twice:
         where = f"(in a yaml's defaults, override /{twice[1]}: NAME)"
         return f"{twice[1]} is chosen already: give {twice[1]}=NAME without a + {where}"

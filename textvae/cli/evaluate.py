@@ -36,6 +36,9 @@ SHOWN = (
     "mi_lower",
     "mi_upper",
 )
+WHERE = frozenset(
+    {"path", "file", "train", "valid", "test"}
+)  # keys of `data` that say where the same text lies
 
 
 def main(overrides: Sequence[str]) -> None:
@@ -43,7 +46,7 @@ def main(overrides: Sequence[str]) -> None:
 
 
 def evaluate(config: dict[str, Any]) -> None:
-    check_compute(config)
+    check_groups(config)
     vae, out, evaluation = open_run(config), console(), measurement.Evaluation.of(config)
     if config["keep"]:
         check_keeping(config)
@@ -69,6 +72,10 @@ def evaluate(config: dict[str, Any]) -> None:
         write_json(RunFolder(config["checkpoint"]).summary, plain(summary))
 
 
+def share_of_unknown(rows: Sequence[Sequence[int]], unk: int) -> float:
+    return sum(row.count(unk) for row in rows) / sum(map(len, rows))
+
+
 def check_output(path: Path) -> None:
     if not path.parent.is_dir():
         raise ConfigError(f"output is {path}, but there is no folder {path.parent}")
@@ -76,9 +83,10 @@ def check_output(path: Path) -> None:
         raise ConfigError(f"output is {path}, which is a folder; it must be the name of a file")
 
 
-def check_compute(config: dict[str, Any]) -> None:
-    if not isinstance(config["compute"], dict):
-        raise ConfigError(f"compute is {config['compute']!r}, must be a group of settings")
+def check_groups(config: dict[str, Any]) -> None:
+    for name in ("compute", "eval"):
+        if not isinstance(config[name], dict):
+            raise ConfigError(f"{name} is {config[name]!r}, must be a group of settings")
 
 
 def check_keeping(config: dict[str, Any]) -> None:
@@ -109,6 +117,9 @@ def chosen_batches(
     """The sentences to measure, by the run's own tokenizer."""
     if config["input"]:
         rows = read(vae.tokenizer, given(config["input"]))
+        unknown = share_of_unknown(rows, vae.tokenizer.unk)
+        if unknown:
+            out.say(f"{unknown:.2%} of the words are <unk> to this run: likelihoods take each as one word")
         return [batch for _, batch in batches(rows, size=32, label=vae.label)], {}
     if vae.label is not None:
         raise ConfigError(
@@ -119,9 +130,10 @@ def chosen_batches(
     changed = {key: value for key, value in config["data"].items() if value is not None}
     settings = {**vae.config, "data": {**vae.config["data"], **changed}}
     data = measurement.prepare_data(settings, out.say, vae.tokenizer, vae.labels)
-    same_source = set(changed) <= set(measurement.READING)
-    if same_source and not RunFolder(config["checkpoint"]).is_of(data.fingerprint):
-        out.say(
-            "WARNING: the text of this run has changed since: what is its test split now may have taught the model"
+    named = set(changed) - set(measurement.READING)
+    if named <= WHERE and not RunFolder(config["checkpoint"]).is_of(data.fingerprint):
+        what = (
+            "this is another text than that of the run" if named else "the text of this run has changed since"
         )
+        out.say(f"WARNING: {what}: what is its test split now may have taught the model")
     return measurement.split_batches(data, settings, config["split"]).in_order(), data.facts

@@ -113,6 +113,9 @@ def check_texts(verb: str, settings: Mapping[str, Any]) -> None:
     An empty one is what `resume=$RUN` gives where nothing has set RUN, and would begin a new run.
     """
     given, before = flatten(settings), flatten(legal(verb).config)
+    for key in sorted(TEXTS & legal(verb).config.keys()):
+        if key not in settings and before.get(key) is not None:
+            raise ConfigError(f"{key} must be given: textvae {verb} {key}=...")
     for key in sorted(TEXTS & given.keys()):
         value, needed = given[key], before.get(key) is not None
         if not isinstance(value, str) and (needed or value is not None):

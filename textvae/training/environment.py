@@ -1,4 +1,4 @@
-"""On what a run was made: versions, machine, commit."""
+"""On what a run was made, or gone on with: versions, machine, commit."""
 
 import platform
 import subprocess

@@ -76,6 +76,7 @@ def _from_the_beginning(
     initial, first = InitFrom.of(config), pretraining_of(config)
     if first is None:
         return _run(config, folder, console, stopping, initial)
+    check_shape(first, "pretraining.")
     earlier = RunFolder(folder.pretraining)
     if not earlier.summary.exists():
         _first_stage(first, earlier, console, stopping, _rehearsed(config, first, folder))
@@ -137,6 +138,7 @@ def _run(
         else:
             initial.apply(work.vae)
             folder.create(config, work.vae.tokenizer, work.vae.labels, work.corpus)
+        begun_on = environment(work.trainer.device, build_compute(config).products)
         work.trainer.fit()
         summary = {"name": config["name"], "seed": config["seed"], "train": work.trainer.facts()}
         stopped = f"stopped in the evaluation; go on with: textvae train resume={folder.path}"
@@ -145,7 +147,7 @@ def _run(
             work.vae.model, work.test.in_order(), work.evaluation, config["seed"], progress
         )
         summary["corpus"] = dict(work.evaluation.facts)
-        summary["environment"] = environment(work.trainer.device, build_compute(config).products)
+        summary["environment"] = begun_on  # what lies in the checkout may be another version by now
         tracker.summary(summary)
         write_json(folder.summary, plain(summary))
         say_verdict(summary["test"], work.evaluation.facts, console.say)

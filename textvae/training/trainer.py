@@ -138,6 +138,11 @@ class Trainer:
         return {**counts, **times, "ended": ended}
 
     @property
+    def _products(self) -> str:
+        """The type of matrix products in training, as compute.precision names it."""
+        return str(self.model.cross_entropy.products).removeprefix("torch.")
+
+    @property
     def tokens_per_s(self) -> float:
         return self.clock.tokens / self.clock.train_s if self.clock.train_s else 0.0
 
@@ -203,6 +208,7 @@ class Trainer:
             **counters,
             **parts,
             "clock": vars(self.clock).copy(),
+            "products": self._products,
             "chance": chance,
             "random": random_state(),
         }
@@ -214,4 +220,10 @@ class Trainer:
             part.load_state_dict(state[name])
         self.clock = Clock(**state["clock"])
         self.chance.bit_generator.state = state["chance"]
+        before = state.get("products", self._products)  # runs from before it was kept do not tell
+        if before != self._products:
+            self.say(
+                f"WARNING: matrix products were in {before} so far and are in {self._products} from here on, which changes "
+                f"the run's course; one that is begun with compute.precision={before} keeps to it"
+            )
         set_random_state(state["random"])
