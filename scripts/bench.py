@@ -75,8 +75,8 @@ class Ours:
     def step(self, batch: Batch) -> None:
         self.updater.step(batch, self._no_more, 0)
 
-    def aggressive(self, **settings: Any) -> Aggressive:
-        return Aggressive(self.model, self.objective, self.descent, clip="own", **settings)
+    def aggressive(self, clip: str = "own", **settings: Any) -> Aggressive:
+        return Aggressive(self.model, self.objective, self.descent, clip=clip, **settings)
 
     @staticmethod
     def _no_more() -> Batch:

@@ -23,8 +23,8 @@ class TextVAE(SentenceSpace):
     """A trained sentence VAE with its tokenizer and the config of its run.
 
     >>> vae = textvae.load("runs/cured")
-    >>> q = vae.encode(["the cat sleeps", "the dogs ran"])  # q(z|x): q.mean (2,Z), q.sample(), q.log_prob(z)
-    >>> vae.decode(q.mean, decoding="beam")
+    >>> q = vae.encode(["the cat sleeps", "the dogs ran"])  # q(z|x): q.mode and q.mean (2,Z), q.sample()
+    >>> vae.decode(q.mode, decoding="beam")
     >>> vae.sample(5, decoding={"name": "sample", "top_p": 0.9, "ban_unk": True}, seed=1)
     >>> vae.interpolate("the cat sleeps", "the dogs ran", steps=7, path="spherical")
     >>> vae.sample(5, label="music")  # of a conditional model; vae.given("music") reads and decodes with that label too

@@ -9,6 +9,7 @@ from importlib.metadata import version
 import pytest
 
 from tests.cli.process import SMALL, command, environment, inside, says_one_line, textvae, train_small
+from textvae.api import load
 from textvae.cli import sample
 
 
@@ -107,6 +108,10 @@ def test_evaluate_gives_the_figures_of_the_summary(run, tmp_path):
     text = "\n".join(lines(done))
     assert "nll_iw" in text and "mutual information" in text
     assert json.loads(out.read_text()) == json.loads((run / "summary.json").read_text())["test"]
+
+
+def test_a_seed_says_the_same_sentences_in_python(run):
+    assert lines(inside("sample", f"checkpoint={run}", "n=4", "seed=3")) == load(run).sample(4, seed=3)
 
 
 def test_evaluate_own_sentences(run, sentences):

@@ -45,7 +45,7 @@ class Decoding(ABC):
     ValueError for a max_length below 1 and for a ban of </s>.
     """
 
-    max_length: int = 100
+    max_length: int = 60  # as on the command line, so that a seed says the same sentences
     banned: Sequence[int] = ()
     ban_unk: bool = False
     allow_empty: bool = False
