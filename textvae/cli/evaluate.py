@@ -36,9 +36,8 @@ SHOWN = (
     "mi_lower",
     "mi_upper",
 )
-WHERE = frozenset(
-    {"path", "file", "train", "valid", "test"}
-)  # keys of `data` that say where the same text lies
+# Keys of `data` that say where the same text lies.
+WHERE = frozenset({"path", "file", "train", "valid", "test"})
 
 
 def main(overrides: Sequence[str]) -> None:
