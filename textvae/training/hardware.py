@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from textvae.networks.cross_entropy import logits_of
+
 FLOAT32_ERROR = 1e-5  # of a product in float32, relative to its largest element
 GAIN = 1.2  # in time: where two ways are near each other, chance must not decide between them from one process to the next
 ROUNDS = 4  # of a product in either way, by turns; the first is a warm-up and the shortest counts
@@ -31,7 +33,7 @@ def gains_by_bfloat16(device: torch.device) -> bool:
         return False
     a, b = _factors(device)
     rounded_a, rounded_b = a.bfloat16(), b.bfloat16()
-    rounded, whole = _shortest(device, lambda: rounded_a @ rounded_b.T, lambda: a @ b.T)
+    rounded, whole = _shortest(device, lambda: logits_of(rounded_a, rounded_b), lambda: logits_of(a, b))
     return GAIN * rounded < whole
 
 
@@ -61,7 +63,7 @@ def float32_precision(device: torch.device) -> str:
 
     def product(precision: str) -> Tensor:
         torch.set_float32_matmul_precision(precision)
-        return a @ b.T
+        return logits_of(a, b)
 
     try:
         other, plain = _shortest(device, lambda: product("medium"), lambda: product("highest"))
@@ -72,10 +74,7 @@ def float32_precision(device: torch.device) -> str:
 
 
 def _factors(device: torch.device) -> tuple[Tensor, Tensor]:
-    """As of the states of some sentences and the words of a vocabulary of no round size.
-
-    One library may be as fast as another where rows of the product begin at multiples of 64 bytes, and much slower else.
-    """
+    """As of the states of some sentences and the words of a vocabulary of no round size."""
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randn(size, 256, generator=generator).to(device) for size in (256, 10_002))
     return a, b
