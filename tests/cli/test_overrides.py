@@ -89,7 +89,8 @@ def test_a_misspelt_key_of_the_first_stage_is_told_from_one_of_the_second():
         ("latent.delta=1", "has no key 'latent.delta'"),
         ("name=null", "name is None, must be text"),
         ("~name", "name must be given: textvae train name=..."),
-        ("~seed", "seed is None, must be a whole number"),
+        ("~seed", "seed must be given: textvae train seed=..."),
+        ("~train.log_every", "train.log_every must be given: textvae train train.log_every=..."),
         ("~data.grouping", "data.grouping must be given"),
         ("schedule.name=[linear,cyclical]", "schedule.name is ['linear', 'cyclical']; known: "),
         ("+pretraining={optimizer: adamw}", "pretraining.optimizer is 'adamw', must be a group of settings"),
@@ -104,6 +105,24 @@ def test_a_misspelt_key_of_the_first_stage_is_told_from_one_of_the_second():
 def test_what_is_no_choice_no_text_and_no_number_is_one_line(tmp_path, override, says):
     says_one_line(inside("train", "data=grammar", override, "tracker=none", cwd=tmp_path), says)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("verb", "override", "says"),
+    [
+        ("sample", "~n", "n must be given: textvae sample n=..."),
+        ("sample", "~decoding", "decoding must be given: textvae sample decoding=..."),
+        (
+            "evaluate",
+            "~eval.iw_samples",
+            "eval.iw_samples must be given: textvae evaluate eval.iw_samples=...",
+        ),
+        ("evaluate", "eval=0", "eval is 0, must be a group of settings"),
+        ("interpolate", "~steps", "steps must be given: textvae interpolate steps=..."),
+    ],
+)
+def test_a_key_taken_away_is_one_line_for_every_verb(verb, override, says):
+    says_one_line(inside(verb, "checkpoint=nowhere", override), says)
 
 
 def test_a_key_that_another_choice_of_its_section_has_is_told_apart():

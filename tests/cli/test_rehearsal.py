@@ -24,7 +24,6 @@ LACKS = r"has no setting '{}'.*"
         ["sweep=latent_size", "experiment=ptb/vq,ptb/annealing", "latent.size=32,64"],
         ["sweep=seeds", "experiment=glob(nothing)"],
         ["sweep=seeds", "name=run${hydra:job.num}"],
-        ["sweep=seeds", "~latent"],
         ["sweep=seeds,latent_size", "experiment=ptb/lm"],
         ["sweep=optuna", "latent=von_mises_fisher", "prior=uniform_sphere", "latent.kappa=interval(0,40)"],
         ["schedule=linear", "rate.delta=1"],

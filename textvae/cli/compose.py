@@ -19,11 +19,13 @@ from textvae.cli.overrides import (
     WITHOUT_DEFAULT,
     absent,
     check,
+    check_complete,
     check_texts,
     choices,
     close,
     composing,
     legal,
+    to_be_given,
     unknown,
     with_text,
 )
@@ -96,19 +98,20 @@ def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) 
 def plain(config: DictConfig, verb: str) -> dict[str, Any]:
     """The config with every reference resolved.
 
-    ConfigError for a reference to nothing, for a value that must be given and is not, and for a section that the verb
-    has not, which a file of the user's own may bring.
+    ConfigError for a reference to nothing, for a value that must be given and is not, for a key that was taken away, and
+    for a section that the verb has not, which a file of the user's own may bring.
     """
     try:
         settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     except MissingMandatoryValue as error:
         key = str(error).split(":")[-1].strip().splitlines()[0]
-        raise ConfigError(f"{key} must be given: textvae {verb} {key}=...") from error
+        raise ConfigError(to_be_given(verb, key)) from error
     except OmegaConfBaseException as error:
         raise ConfigError(_one_line(error)) from error
     for key in settings:
         if key not in legal(verb).config:
             raise ConfigError(unknown(verb, key))
+    check_complete(verb, settings)
     check_texts(verb, settings)
     return settings
 

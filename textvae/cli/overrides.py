@@ -107,15 +107,33 @@ def with_text(overrides: Sequence[str]) -> list[str]:
     return [re.sub("=(.*)", r"='\1'", item) if item in numbers else item for item in overrides]
 
 
+def check_complete(verb: str, settings: Mapping[str, Any]) -> None:
+    """ConfigError for a key of the verb's own that `~` took away, and for a value in the place of a section.
+
+    What a group brings goes by the choice of it: of those only the section itself is looked for.
+    """
+    for key, default in legal(verb).config.items():
+        if key not in settings:
+            raise ConfigError(to_be_given(verb, key))
+        if key in legal(verb).groups or not isinstance(default, Mapping):
+            continue
+        if not isinstance(settings[key], Mapping):
+            raise ConfigError(f"{key} is {settings[key]!r}, must be a group of settings")
+        for lacking in default.keys() - settings[key].keys():
+            raise ConfigError(to_be_given(verb, f"{key}.{lacking}"))
+
+
+def to_be_given(verb: str, key: str) -> str:
+    """That a verb needs this key, and how it is given."""
+    return f"{key} must be given: textvae {verb} {key}=..."
+
+
 def check_texts(verb: str, settings: Mapping[str, Any]) -> None:
-    """ConfigError for a name of a file, folder or setting that is empty or no text, and for none where the verb needs one.
+    """ConfigError for a name of a file, folder or setting that is empty or no text, or null where the verb needs one.
 
     An empty one is what `resume=$RUN` gives where nothing has set RUN, and would begin a new run.
     """
     given, before = flatten(settings), flatten(legal(verb).config)
-    for key in sorted(TEXTS & legal(verb).config.keys()):
-        if key not in settings and before.get(key) is not None:
-            raise ConfigError(f"{key} must be given: textvae {verb} {key}=...")
     for key in sorted(TEXTS & given.keys()):
         value, needed = given[key], before.get(key) is not None
         if not isinstance(value, str) and (needed or value is not None):
