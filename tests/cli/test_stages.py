@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from tests.cli.process import (
@@ -50,6 +51,15 @@ def test_the_second_stage_is_what_init_from_gives(whole, tmp_path):
     by_hand = ("pretraining=null", f"init_from.run={whole / 'pretraining'}", f"run_dir={tmp_path / 'run'}")
     assert inside("train", *EPOCHS, *STAGES, *by_hand).returncode == 0
     same_run(tmp_path / "run", whole)
+
+
+def test_threads_of_the_first_stage_are_its_own(tmp_path):
+    run, before = tmp_path / "run", torch.get_num_threads()
+    settings = ("train.max_epochs=1", "train.max_steps=2", f"+pretraining.compute.threads={before + 1}")
+    done = inside("train", *SMALL, *STAGES, *settings, f"run_dir={run}")
+    assert done.returncode == 0, done.stderr
+    assert summary(run / "pretraining")["environment"]["threads"] == before + 1
+    assert summary(run)["environment"]["threads"] == torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("stage", ["pretraining", ""])

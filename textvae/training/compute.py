@@ -2,7 +2,8 @@
 
 import ctypes
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -85,6 +86,16 @@ def compute(
 def build_compute(config: Mapping[str, Any]) -> Compute:
     """That of a config with the section compute. ConfigError for what is not there."""
     return construct({"compute": compute}, {"name": "compute", **config["compute"]}, "compute")
+
+
+@contextmanager
+def threads_of_its_own() -> Iterator[None]:
+    """compute.threads holds within it: the next stage, or the next of a sweep's jobs, begins with what the process had."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def keep_kernels(count: int) -> None:

@@ -30,3 +30,8 @@ class Clock:
     wall_s: float = 0.0
     train_s: float = 0.0
     tokens: int = 0
+
+    def tokens_per_s(self, since: "Clock") -> float:
+        """Of the training steps after `since`, an earlier reading; 0 where there were none."""
+        seconds = self.train_s - since.train_s
+        return (self.tokens - since.tokens) / seconds if seconds else 0.0

@@ -10,7 +10,7 @@ from typing import Any
 from textvae.errors import CheckpointError, Interrupted
 from textvae.training.assembly import Config, assemble, build_tracker
 from textvae.training.checkpoint import RunFolder
-from textvae.training.compute import build_compute
+from textvae.training.compute import build_compute, threads_of_its_own
 from textvae.training.environment import environment
 from textvae.training.files import write_json
 from textvae.training.inheritance import InitFrom, Source
@@ -26,6 +26,7 @@ Stopping = Callable[[], AbstractContextManager[Callable[[], bool]]]  # yields st
 Accepted = Callable[[], None]  # called where nothing is left to refuse, before anything is written
 
 
+@threads_of_its_own()
 def start_run(
     config: Config, run_dir: str | Path, console: Console, stopping: Stopping = stop_signals
 ) -> dict[str, Any]:
@@ -36,6 +37,7 @@ def start_run(
         return _from_the_beginning(config, folder, console, stopping)
 
 
+@threads_of_its_own()
 def resume_run(
     config: Config,
     run_dir: str | Path,
@@ -100,6 +102,7 @@ def _first_stage(
         raise Interrupted(message) from error
 
 
+@threads_of_its_own()
 def _rehearsed(config: Config, first: Config, folder: RunFolder) -> Accepted:
     """Makes both stages and the passage between them, so that errors come before anything is written; returns what writes."""
     silent = Console(lambda line: None, lambda what, done, of: None)

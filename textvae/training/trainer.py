@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,10 +61,12 @@ class Trainer:
         self.stopped = False
         self.clock, self.means, self.chance = Clock(), Means(), np.random.default_rng((seed, 0, 1))
         self._resumed = self._saved = time.monotonic()
+        self._row_began = self._epoch_began = Clock()
 
     def fit(self) -> None:
         """Trains until a limit or the last plateau, then leaves the weights to use in the folder and in the model."""
         self._resumed = self._saved = time.monotonic()
+        self._row_began = self._epoch_began = replace(self.clock)
         if self.stopped:
             self.say(f"its last plateau ended this run after {self.epoch} epochs: no limit takes it further")
         if self.position == self.batches.steps_per_epoch:
@@ -123,8 +126,10 @@ class Trainer:
 
     def _log_training(self) -> None:
         values = {f"train/{name}": value for name, value in self.means.take().items()}
-        rate = {"train/learning_rate": self.descent.learning_rate, "train/tokens_per_s": self.tokens_per_s}
-        self.tracker.log(values | rate, self.step)
+        values["train/learning_rate"] = self.descent.learning_rate
+        values["train/tokens_per_s"] = self.clock.tokens_per_s(since=self._row_began)
+        self._row_began = replace(self.clock)
+        self.tracker.log(values, self.step)
 
     def facts(self) -> dict[str, float | int | str]:
         """What training took, over all resumptions, and what ended it: plateaus, steps or epochs."""
@@ -132,7 +137,7 @@ class Trainer:
         times = {
             "wall_s": self.clock.wall_s,
             "train_s": self.clock.train_s,
-            "tokens_per_s": self.tokens_per_s,
+            "tokens_per_s": self.clock.tokens_per_s(since=Clock()),
         }
         ended = "plateaus" if self.stopped else "steps" if self._steps_reached() else "epochs"
         return {**counts, **times, "ended": ended}
@@ -141,10 +146,6 @@ class Trainer:
     def _products(self) -> str:
         """The type of matrix products in training, as compute.precision names it."""
         return str(self.model.cross_entropy.products).removeprefix("torch.")
-
-    @property
-    def tokens_per_s(self) -> float:
-        return self.clock.tokens / self.clock.train_s if self.clock.train_s else 0.0
 
     def _close_epoch(self) -> None:
         self._log_training()
@@ -159,7 +160,8 @@ class Trainer:
             self._decay()
         self.stopped = decision.stop
         beta, rate = self.objective.schedule(self.step), self.descent.learning_rate
-        self.say(epoch_line(self.epoch, metrics, beta, rate, self.tokens_per_s, decision))
+        speed, self._epoch_began = self.clock.tokens_per_s(since=self._epoch_began), replace(self.clock)
+        self.say(epoch_line(self.epoch, metrics, beta, rate, speed, decision))
         self.show(self.step)
         self.save()
         release_freed_memory()
