@@ -127,7 +127,7 @@ class Book:
 
     def render(self) -> None:
         notes = self.notes.read_text(encoding="utf-8") if self.notes.exists() else ""
-        text = page(self.results(), notes, self.elsewhere and self.elsewhere.results())
+        text = page(self.results(), notes, self.elsewhere.results() if self.elsewhere else None)
         beside = self.page.with_name(self.page.name + ".tmp")
         beside.write_text(text, encoding="utf-8")
         beside.replace(self.page)
