@@ -55,7 +55,7 @@ def test_joint_step_is_plain_clipped_sgd():
         torch.testing.assert_close(mine, theirs - 0.1 * theirs.grad * 0.01 / norm, atol=1e-8, rtol=1e-5)
 
 
-@pytest.mark.parametrize("clip", ["joint", "own"])
+@pytest.mark.parametrize("clip", ["joint", "own", "foretold"])
 def test_aggressive_step_updates_encoder_many_times_and_decoder_once(clip):
     model, objective, descent = parts()
     updater = Aggressive(model, objective, descent, clip=clip, window=2, most=7)
@@ -76,7 +76,9 @@ def test_inner_updates_leave_the_decoder_alone_and_stop_when_the_loss_rose():
     easy, hard = tiny_batch((2, 2)), tiny_batch((9, 9), seed=5)
     before = snapshot(model.generative_parameters())
     descend = updater.descend
-    updater.descend = lambda batch, step, update, norm_over: descend(batch, step, update, norm_over)
+    updater.descend = lambda batch, step, update, norm_over, norm_a_nat: descend(
+        batch, step, update, norm_over
+    )
     losses = {
         len(b.targets[0]): float(objective(model(b), 0).logs["loss"]) * 2 / b.tokens for b in (easy, hard)
     }
@@ -97,6 +99,42 @@ def test_published_clip_measures_all_gradients_and_own_the_encoders():
         updater._encoder_updates(tiny_batch(), tiny_batch, 0)
         norms[clip] = seen[0].item()
     assert norms["own"] < norms["joint"]
+
+
+def test_a_foretold_norm_is_that_of_all_gradients_where_batch_and_decoder_are_the_same():
+    """Without noise and without a step the foretold norm is the joint one, and a batch of other loss has it in proportion."""
+    model, objective, descent = parts(clip=1e-3, lr=1e-9)
+    updater = Aggressive(model, objective, descent, clip="foretold", most=1)
+    joint = Joint(model, objective, descent)
+    for _ in range(2):  # the second time the decoder's update has told the norm
+        torch.manual_seed(3)
+        loss = joint.step(tiny_batch(), never, 0)
+        updater.clip.beside.see(loss)
+    factors = []
+    descent.inference.descend = factors.append
+    torch.manual_seed(3)
+    updater.encoder_update(tiny_batch(), 0)
+    assert factors == [pytest.approx(1e-3 / float(loss.logs["gradient_norm"]), rel=1e-4)]
+
+
+@pytest.mark.parametrize(("norm_a_nat", "bounded"), [(0.0, 3.0), (0.2, 3.0), (2.0, 20.0)])
+def test_a_norm_counts_as_what_it_is_at_least(norm_a_nat, bounded):
+    model, _, descent = parts(clip=1.5)
+    factors = []
+    descent.inference.descend = factors.append
+    leaf = next(iter(descent.inference.parameters))
+    loss = 10 + 3 * (leaf - leaf.detach()).flatten()[0]
+    norm = descent.descend(loss, [descent.inference], [descent.inference], norm_a_nat)
+    assert float(norm) == pytest.approx(3.0)
+    assert factors == [pytest.approx(1.5 / bounded)]
+
+
+def test_what_the_last_decoder_update_told_outlives_a_resumption():
+    told = Aggressive(*parts(), clip="foretold", most=1)
+    told.step(tiny_batch(), tiny_batch, 0)
+    again = Aggressive(*parts(), clip="foretold", most=1)
+    again.load_state_dict(told.state_dict())
+    assert again.clip.beside.value == told.clip.beside.value > 0
 
 
 def test_aggressive_phase_ends_for_good_when_information_falls(tmp_path: Path):

@@ -69,9 +69,12 @@ class Descent:
                 # On a GPU sparse gradients would wait for it, and add up in no fixed order.
                 module.sparse = recipe.sparse and module.weight.device.type == "cpu"
 
-    def descend(self, loss: Tensor, update: Sequence[Part], norm_over: Sequence[Part]) -> Tensor:
+    def descend(
+        self, loss: Tensor, update: Sequence[Part], norm_over: Sequence[Part], norm_a_nat: float = 0.0
+    ) -> Tensor:
         """One step of the parts in `update` down the gradient of loss; returns the gradient norm before clipping.
 
+        norm_a_nat: the norm counts as at least so much a nat of loss, where gradients that belong to it were not computed.
         Raises TrainingError, leaving the parameters as they were, where the loss or the norm is not finite.
         """
         for part in self.parts:
@@ -83,7 +86,8 @@ class Descent:
         size, value = both.tolist()
         if not math.isfinite(size + value):
             raise TrainingError(f"the loss is {value:g} and its gradient norm {size:g}")
-        factor = self.clip / size if 0 < self.clip < size else 1.0
+        bounded = max(size, norm_a_nat * value)
+        factor = self.clip / bounded if 0 < self.clip < bounded else 1.0
         for part in update:
             part.descend(factor)
         return norm

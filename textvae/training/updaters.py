@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Protocol
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -38,10 +38,17 @@ class Joint:
     def step(self, batch: Batch, more: More, step: int) -> Loss:
         return self.descend(batch, step, self.descent.parts, self.descent.parts)
 
-    def descend(self, batch: Batch, step: int, update: Sequence[Part], norm_over: Sequence[Part]) -> Loss:
+    def descend(
+        self,
+        batch: Batch,
+        step: int,
+        update: Sequence[Part],
+        norm_over: Sequence[Part],
+        norm_a_nat: float = 0.0,
+    ) -> Loss:
         """The loss of one pass, after the step down its gradient."""
         loss = self.objective(self.model(batch), step)
-        norm = self.descent.descend(loss.total, update, norm_over)
+        norm = self.descent.descend(loss.total, update, norm_over, norm_a_nat)
         return loss._replace(logs=loss.logs | {"gradient_norm": norm, **self.model.gauges()})
 
     def epoch_end(self, metrics: Mapping[str, Any]) -> None:
@@ -54,6 +61,35 @@ class Joint:
         return None
 
 
+class NormANat:
+    """The gradient norm of all parameters a nat of loss, as the last update of the decoder had it; 0 before the first.
+
+    It tells what an encoder update's norm of all gradients would be without computing those of the decoder: both grow
+    with the length of the sentences.
+    """
+
+    def __init__(self) -> None:
+        self.value = 0.0
+
+    def see(self, loss: Loss) -> None:
+        self.value = float(loss.logs["gradient_norm"]) / max(float(loss.logs["loss"]), 1e-9)
+
+
+class NotCounted(NormANat):
+    """0: what was not computed does not bound a step."""
+
+    def see(self, loss: Loss) -> None:
+        return None
+
+
+class Clip(NamedTuple):
+    """Whose gradients are computed in encoder updates, and what of the others counts in their norm."""
+
+    norm_over: Sequence[Part]
+    decoder_mode: Callable[[Iterable[Tensor]], AbstractContextManager[None]]
+    beside: NormANat
+
+
 class Aggressive(Joint):
     """Encoder updates until they no longer help, then one of the decoder (He et al. 2019, algorithm 1 and its code).
 
@@ -62,8 +98,9 @@ class Aggressive(Joint):
     rose. The phase ends for good, and joint steps follow, at the first validation whose `mi_he2019_batch` is below
     that of the one before, or after `epochs` of them, if that comes first; the first validation has none before it,
     since noise can take that estimate below 0. `clip` says whose
-    gradient norm is bounded in encoder updates: "joint", that of all parameters as published, or "own", the encoder's,
-    which needs no gradient of the decoder's weights. Then encoder updates may estimate the normaliser of each word
+    gradient norm is bounded in encoder updates: "joint", that of all parameters as published; "own", the encoder's,
+    which needs no gradient of the decoder's weights; "foretold", that of all as the loss and the last update of the decoder
+    tell it (see NormANat), which needs none either. Without those encoder updates may estimate the normaliser of each word
     from the batch's words and at least `words` others; None takes all.
     """
 
@@ -80,18 +117,23 @@ class Aggressive(Joint):
     ) -> None:
         super().__init__(model, objective, descent)
         _check_encoder(descent)
-        choices = {"joint": (descent.parts, _as_they_are), "own": ((descent.inference,), frozen)}
+        alone = (descent.inference,)
+        choices = {
+            "joint": Clip(descent.parts, _as_they_are, NotCounted()),
+            "own": Clip(alone, frozen, NotCounted()),
+            "foretold": Clip(alone, frozen, NormANat()),
+        }
         if clip not in choices:
             raise ValueError(f"clip is {clip!r}, must be one of {', '.join(choices)}")
         if window < 1 or most < 1:
             raise ValueError(f"window is {window} and most {most}, both must be at least 1")
-        if words is not None and (words < 1 or clip != "own"):
+        if words is not None and (words < 1 or choices[clip].decoder_mode is not frozen):
             raise ValueError(
-                f"words is {words} and clip {clip!r}: some words of at least 1 need the clip 'own'"
+                f"words is {words} and clip {clip!r}: some words of at least 1 need the clip 'own' or 'foretold'"
             )
         if epochs is not None and epochs < 1:
             raise ValueError(f"epochs is {epochs}, a limit of the aggressive phase must be at least 1")
-        self.norm_over, self.decoder_mode = choices[clip]
+        self.clip = choices[clip]
         self.window, self.most, self.words = window, most, words
         self.epochs_left = math.inf if epochs is None else epochs
         self.active, self.mutual_information = True, -math.inf
@@ -103,16 +145,18 @@ class Aggressive(Joint):
         with self.decoder_held():
             inner = self._encoder_updates(batch, more, step)
         loss = self.descend(batch, step, [self.descent.generative], self.descent.parts)
+        self.clip.beside.see(loss)
         return loss._replace(logs=loss.logs | {"inner_updates": float(inner)})
 
     def encoder_update(self, batch: Batch, step: int) -> Loss:
         """One gradient step of the inference parameters alone, while the decoder is held."""
-        return self.descend(batch, step, [self.descent.inference], self.norm_over)
+        clip = self.clip
+        return self.descend(batch, step, [self.descent.inference], clip.norm_over, clip.beside.value)
 
     @contextmanager
     def decoder_held(self) -> Iterator[None]:
         """What encoder updates spare: gradients of the decoder where its norm does not count, words where some will do."""
-        with self.decoder_mode(self.descent.generative.parameters), _from_words(self.model, self.words):
+        with self.clip.decoder_mode(self.descent.generative.parameters), _from_words(self.model, self.words):
             yield
 
     def _encoder_updates(self, batch: Batch, more: More, step: int) -> int:
@@ -136,11 +180,14 @@ class Aggressive(Joint):
 
     def state_dict(self) -> dict[str, Any]:
         names = ("active", "mutual_information", "epochs_left")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"norm_a_nat": self.clip.beside.value}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.active, self.mutual_information = state["active"], state["mutual_information"]
         self.epochs_left = state.get("epochs_left", math.inf)  # runs from before there was a limit have none
+        self.clip.beside.value = state.get(
+            "norm_a_nat", 0.0
+        )  # and those from before it was kept computed all
 
 
 class EncoderSteps(Joint):
