@@ -154,3 +154,11 @@ def test_a_posterior_that_tells_sentences_apart_has_active_units_at_the_scale_of
     assert active_units(q.mean, unit=unit_variance(uniform(32))) == 32
     assert active_units(torch.zeros(256, 32), unit=unit_variance(uniform(32))) == 0
     assert unit_variance(Normal(0.0, 3.0)) == 1
+
+
+@pytest.mark.parametrize("size", [2, 3, 32])
+def test_draws_in_float32_lie_on_the_sphere(size):
+    torch.manual_seed(0)
+    loc = normalize(torch.randn(3000, size), dim=-1)
+    z = VonMisesFisher(loc, torch.full((3000,), 1e-3)).sample()
+    assert (z.norm(dim=-1) - 1).abs().max() < 2e-6

@@ -13,7 +13,7 @@ from textvae.training.inheritance import InitFrom, Source
 def taken(model: SentenceVAE, source: SentenceVAE, *modules: str) -> set[str]:
     """The names of the weights of `model` that are those of `source` once it has taken these modules from there."""
     vae = SentenceSpace(model, TOKENIZER, NAMES)
-    InitFrom(modules=list(modules)).take(vae, Source("RUN", source.state_dict(), TOKENIZER))
+    InitFrom(modules=list(modules)).take(vae, Source("RUN", source.state_dict(), TOKENIZER, NAMES))
     there = source.state_dict()
     return {name for name, weight in model.state_dict().items() if torch.equal(weight, there[name])}
 
@@ -59,5 +59,14 @@ def test_a_part_that_does_not_fit_changes_nothing():
     wider = {**source.state_dict(), "head.linear.weight": torch.zeros(9, 9)}
     vae = SentenceSpace(model, TOKENIZER, NAMES)
     with pytest.raises(ConfigError, match=r"head.linear.weight is \(9, 9\)"):
-        InitFrom(modules=["encoder", "head"]).take(vae, Source("RUN", wider, TOKENIZER))
+        InitFrom(modules=["encoder", "head"]).take(vae, Source("RUN", wider, TOKENIZER, NAMES))
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+
+
+@pytest.mark.parametrize("modules", [["condition"], ["encoder", "head"]])
+def test_labels_of_other_names_are_not_taken_by_their_numbers(modules: list[str]):
+    vae, source = SentenceSpace(conditional(), TOKENIZER, NAMES), other().state_dict()
+    others = [f"no {name}" for name in NAMES]
+    with pytest.raises(ConfigError, match=f"has the labels {others[0]}, .*this run has {NAMES[0]}"):
+        InitFrom(modules=modules).take(vae, Source("RUN", source, TOKENIZER, others))
+    InitFrom(modules=["decoder"]).take(vae, Source("RUN", source, TOKENIZER, others))

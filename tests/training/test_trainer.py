@@ -35,6 +35,14 @@ def test_the_steps_since_the_last_row_are_logged_where_a_limit_ends_an_epoch(
     assert list(logged(tmp_path / "run")) == steps == list(logged(tmp_path / "run", "train/rec"))
 
 
+def test_an_epoch_that_ends_with_a_row_has_no_second_one(tmp_path) -> None:
+    start_run(config(12, 4), tmp_path / "run", QUIET)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    training = [row for row in rows if "train/tokens_per_s" in row]
+    assert [row["step"] for row in training] == [4, 8, 12]
+    assert all(row["train/tokens_per_s"] > 0 and "train/rec" in row for row in training)
+
+
 def test_freed_memory_goes_back_within_an_epoch(tmp_path, monkeypatch) -> None:
     released: list[int] = []
     monkeypatch.setattr(trainer, "RELEASE", 4)

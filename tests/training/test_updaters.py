@@ -119,7 +119,7 @@ def test_a_foretold_norm_is_that_of_all_gradients_where_batch_and_decoder_are_th
 
 @pytest.mark.parametrize(("norm_a_nat", "bounded"), [(0.0, 3.0), (0.2, 3.0), (2.0, 20.0)])
 def test_a_norm_counts_as_what_it_is_at_least(norm_a_nat, bounded):
-    model, _, descent = parts(clip=1.5)
+    _, _, descent = parts(clip=1.5)
     factors = []
     descent.inference.descend = factors.append
     leaf = next(iter(descent.inference.parameters))

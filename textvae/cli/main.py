@@ -22,6 +22,9 @@ VERBS = {
 }
 
 
+LESS_MEMORY = "a smaller data.batch_size, eval.row_budget or network"
+
+
 def usage() -> str:
     lines = [f"  {verb:<14} {text}" for verb, text in VERBS.items()]
     return "\n".join(
@@ -57,6 +60,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settle_output()
         where = error.filename or "standard output or a file"  # a failed write does not know its name
         return complain(f"{where}: {error.strerror or error}")
+    except (MemoryError, RuntimeError) as error:
+        if not is_lack_of_memory(error):
+            raise
+        return complain(f"out of memory: {LESS_MEMORY} take less ({' '.join(str(error).split())[:160]})")
+
+
+def is_lack_of_memory(error: Exception) -> bool:
+    """torch has no kind of error of its own for it on a CPU."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(
+        words in said for words in ("allocate memory", "out of memory")
+    )
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -27,7 +27,9 @@ Result = TypeVar("Result")
 class Information(NamedTuple):
     """Nats. `lower` <= I(x; z) <= `upper` in the mean over draws of the split, and `lower` <= `cap` always.
 
-    The standard errors are those of a mean over sentences as if they were independent.
+    `upper` is the smaller of two estimates that are such bounds each, and so, where they are equal but for noise, too low by
+    some of their standard error: the two sides can cross by it. The standard errors are those of a mean over sentences as if
+    they were independent. Where the posterior reads a label c, all of this is of I((x, c); z).
     """
 
     lower: float

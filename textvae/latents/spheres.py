@@ -120,8 +120,15 @@ class VonMisesFisher(Distribution):
         angle = Angle.apply(rejection_angles(kappa.detach(), self.dimensions), kappa, self.dimensions)
         angle = angle.to(self.loc.dtype).unsqueeze(-1)
         noise = torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
-        across = noise - (noise * self.loc).sum(-1, keepdim=True) * self.loc
+        across = _across(
+            self.loc, _across(self.loc, noise)
+        )  # twice: once leaves rounding where little is left
         return angle.cos() * self.loc + angle.sin() * across / across.norm(dim=-1, keepdim=True)
+
+
+def _across(loc: Tensor, x: Tensor) -> Tensor:
+    """x without its part along the unit vector loc."""
+    return x - (x * loc).sum(-1, keepdim=True) * loc
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from textvae.latents.spheres import VonMisesFisher
 
 # Below it a posterior is uniform for all purposes, and its kappa no longer far from 0 in float32.
 LEAST_KAPPA = 1e-3
+MOST_KAPPA = 1e6  # above it the digits of the KL are lost in kappa's, float64 or not
 
 
 class FixedConcentration(Head):
@@ -26,8 +27,8 @@ class FixedConcentration(Head):
 
     def __init__(self, inputs: int, size: int = 32, kappa: float = 25.0) -> None:
         super().__init__()
-        if not LEAST_KAPPA <= kappa < math.inf:
-            raise ValueError(f"kappa is {kappa}, must be at least {LEAST_KAPPA}")
+        if not LEAST_KAPPA <= kappa <= MOST_KAPPA:
+            raise ValueError(f"kappa is {kappa}, must be at least {LEAST_KAPPA} and at most {MOST_KAPPA:g}")
         self.size, self.kappa = check_size(size, least=2), kappa
         self.linear = nn.Linear(inputs, size, bias=False)
 

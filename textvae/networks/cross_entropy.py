@@ -117,7 +117,7 @@ def _gradients(
     With E = exp(h W^T), C = diag(counts) and s the row sums of E C: d hidden_n = W[target_n] - E_n C W / s_n and
     d W = sum_n e[target_n] h_n^T - C E^T (h / s). So no pass over E divides it.
     """
-    log_p, said = hidden.new_empty(len(hidden)), weight[targets]
+    log_p = hidden.new_empty(len(hidden))
     d_hidden = torch.empty_like(hidden) if wants[0] else None
     scaled = hidden if scale is None else hidden * scale[:, None]
     columns = weight.to(products)
@@ -126,10 +126,11 @@ def _gradients(
     for start in range(0, len(hidden), chunk):
         part = slice(start, start + chunk)
         e, sums, log_normaliser = _exponentials(hidden[part].to(products), columns, counts, hidden.dtype)
-        log_p[part] = (hidden[part] * said[part]).sum(1) - log_normaliser
+        said = weight[targets[part]]
+        log_p[part] = (hidden[part] * said).sum(1) - log_normaliser
         share = sums.reciprocal().neg_()[:, None]
         if d_hidden is not None:
-            torch.addcmul(said[part], e @ counted, share, out=d_hidden[part])
+            torch.addcmul(said, e @ counted, share, out=d_hidden[part])
         if wants[1]:
             part_of_weight = e.T @ (scaled[part] * share).to(products)
             d_weight = part_of_weight.to(weight.dtype) if d_weight is None else d_weight.add_(part_of_weight)
@@ -164,7 +165,7 @@ def _exponentials(
 
 
 def logits_of(hidden: Tensor, weight: Tensor) -> Tensor:
-    """h W^T (N,V), with rows in memory that begin at multiples of ALIGNED bytes: a view where V is no round number.
+    """h W^T (N,V) without gradient; rows in memory begin at multiples of ALIGNED bytes: a view where V is no round number.
 
     Libraries write, and read again for the gradients, rows that begin anywhere at two thirds of the speed. Types below 32
     bits are left as they are: their products are another library's.

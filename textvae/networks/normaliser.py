@@ -14,8 +14,8 @@ def estimated_log_normaliser(hidden: Tensor, weight: Tensor, words: int) -> Tens
 
     Z^ = sum_{v in M} exp(h . w_v) / pi_v (Horvitz & Thompson 1952), where v is taken with probability
     pi_v = min(1, c p_v), sum pi = M, p the mean softmax of the first states: the probable words surely, and of the
-    others a sample. Z^ is unbiased, so that log Z^ is too low by half its variance; it is next to exact where all
-    states are equal. Sums are in the type of h.
+    others a sample. Z^ is unbiased, so that log Z^ is too low, to second order by half its variance; it is next to
+    exact where all states are equal, and worse the further a state is from the first ones. Sums are in the type of h.
     """
     return torch.cat([_estimated(part, weight, words) for part in hidden.split(PLACES, dim=1)], dim=1)
 

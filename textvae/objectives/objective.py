@@ -35,7 +35,7 @@ class Objective(nn.Module):
 
     @property
     def final_beta(self) -> float:
-        """The schedule's last beta: what checkpoints are compared at."""
+        """The beta that checkpoints are compared at: the schedule's last one, or the largest of a controller."""
         return self.schedule.final
 
     def forward(self, output: Output, step: int) -> Loss:

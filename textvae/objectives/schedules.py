@@ -8,7 +8,7 @@ from textvae.objectives.controllers import PIControl, SoftFreeBits
 
 
 class Schedule(Protocol):
-    """step -> beta, never below `least`; `final` is the last beta, at which checkpoints are compared."""
+    """step -> beta, never below `least`; checkpoints are compared at `final`: the last beta, or a controller's largest."""
 
     final: float
     least: float

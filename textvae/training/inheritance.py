@@ -16,11 +16,12 @@ from textvae.training.files import read_tensors
 
 
 class Source(NamedTuple):
-    """Weights by name, the tokenizer they were trained with, and what to call them in an error."""
+    """Weights by name, the tokenizer and labels they were trained with, and what to call them in an error."""
 
     whence: str
     tensors: Mapping[str, Tensor]
     tokenizer: Tokenizer
+    labels: Sequence[str]
 
     @classmethod
     def of_run(cls, path: str) -> "Source":
@@ -28,7 +29,9 @@ class Source(NamedTuple):
         folder = RunFolder(path)
         folder.read_config()
         weights = folder.weights()
-        return cls(str(weights), read_tensors(weights)[0], Tokenizer.load(folder.tokenizer))
+        return cls(
+            str(weights), read_tensors(weights)[0], Tokenizer.load(folder.tokenizer), folder.read_labels()
+        )
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,22 @@ class InitFrom:
                 raise ConfigError(f"init_from.modules names {name!r}; a model has: {', '.join(known)}")
         if (difference := _difference(source.tokenizer, vae.tokenizer)) is not None:
             raise ConfigError(f"init_from: {source.whence} has another vocabulary: {difference}")
+        if self._brings_labels(vae) and [*source.labels] != [*vae.labels]:
+            raise ConfigError(
+                f"init_from: {source.whence} has the labels {', '.join(source.labels) or '(none)'}, "
+                f"this run has {', '.join(vae.labels)}"
+            )
         try:
             put_weights(vae.model, source.tensors, source.whence, self._brought())
         except CheckpointError as error:
             raise ConfigError(f"init_from: {error}") from error
+
+    def _brings_labels(self, vae: SentenceSpace) -> bool:
+        """Whether something that is taken knows labels by number."""
+        condition = vae.model.condition
+        held = {"prior_module": vae.model.prior_module.labels, "condition": condition.labels}
+        held["condition.encoder"] = condition.encoder.size
+        return any(held.get(name) for name in self._brought())
 
     def _brought(self) -> list[str]:
         return [*self.modules, *(["condition.encoder"] if "head" in self.modules else [])]

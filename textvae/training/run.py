@@ -110,7 +110,7 @@ def _rehearsed(config: Config, first: Config, folder: RunFolder) -> Accepted:
         later = assemble(config, folder, tracker, silent, lambda: False).vae
         earlier = assemble(first, folder, build_tracker(first, folder), silent, lambda: False).vae
         InitFrom.of(first).apply(earlier)
-        source = Source("the pretraining", earlier.model.state_dict(), earlier.tokenizer)
+        source = Source("the pretraining", earlier.model.state_dict(), earlier.tokenizer, earlier.labels)
         InitFrom.of(config).take(later, source)
     return partial(folder.create, config, later.tokenizer)
 

@@ -87,9 +87,10 @@ class Trainer:
                 break
             self._update(batch.to(self.device))
             self.clock.tokens += batch.tokens
-            self.clock.train_s, began = self.clock.train_s + time.monotonic() - began, time.monotonic()
+            self.clock.train_s += time.monotonic() - began
             self.progress(name, self.position, self.batches.steps_per_epoch)
             self._between_steps()
+            began = time.monotonic()
 
     def _update(self, batch: Batch) -> None:
         try:
@@ -148,7 +149,8 @@ class Trainer:
         return str(self.model.cross_entropy.products).removeprefix("torch.")
 
     def _close_epoch(self) -> None:
-        self._log_training()
+        if self.means:
+            self._log_training()
         release_freed_memory()
         metrics, score = self.validation.measure(self.step, self.epoch + 1)
         self.updater.epoch_end(metrics)
