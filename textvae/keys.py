@@ -17,6 +17,8 @@ HOW = frozenset(
     }
 )
 WHERE = frozenset({"run_dir", "sweep_dir", "resume", "data.path", "metric", "overrides", "config_dir"})
+# Keys of `data` that say where the same text lies.
+TEXT_LIES = frozenset({"path", "file", "train", "valid", "test"})
 BY_WHOM = frozenset(  # a sweep's jobs are run, and how many at a time
     {"launcher", "hydra/launcher", "hydra.launcher", "hydra.sweeper.max_batch_size"}
 )

@@ -27,7 +27,8 @@ def construct(
         raise ConfigError(f"{what}.name is {name!r}; known: {', '.join(sorted(registry))}")
     make = registry[name]
     parameters = inspect.signature(make).parameters
-    legal = [key for key in parameters if key not in context]
+    gathering = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    legal = [key for key, each in parameters.items() if key not in context and each.kind not in gathering]
     unknown = [key for key in arguments if key not in legal]
     if unknown:
         raise UnknownSetting(

@@ -111,6 +111,11 @@ def test_own_sentences_have_the_label_that_is_given(run):
         assert lines(inside(verb, f"checkpoint={run}", "input=-", "label=music", stdin=sentence))
 
 
+def test_labels_in_the_sentences_of_ones_own_are_not_taken_for_words(run):
+    done = inside("evaluate", f"checkpoint={run}", "input=-", "label=music", stdin="a quiet song\tmusic\n")
+    says_one_line(done, "input holds tabs, but its lines are sentences alone; label= gives that of all")
+
+
 def test_damaged_names_are_one_line(run, tmp_path):
     folder = tmp_path / "damaged"
     folder.mkdir()

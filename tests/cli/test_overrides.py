@@ -185,3 +185,27 @@ def test_every_group_is_taken_by_a_verb():
 )
 def test_numbers_are_text_where_a_name_is_meant(given, handed_on):
     assert with_text([given]) == [handed_on]
+
+
+@pytest.mark.parametrize("name", ["a=b", "runs (1)", "a#b", "o'b", "a[1]"])
+def test_any_name_of_a_folder_is_text(tmp_path, name):
+    folder = tmp_path / name
+    done = inside("sample", f"checkpoint={folder}")
+    says_one_line(done, f"{folder} is no folder; give the folder of a run")
+
+
+@pytest.mark.parametrize("setting", ["sweep_dir=X", "jobs=failed", "launcher=joblib", "metric=valid/rec"])
+def test_what_a_sweep_reads_is_refused_beside_a_single_run(tmp_path, setting):
+    done = inside("train", "data=grammar", "tracker=none", setting, cwd=tmp_path)
+    says_one_line(done, f"{setting.partition('=')[0]} is for a sweep: add -m, or sweep=NAME")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["a:\n\t- b\n", "a: [1\n", "seed: 1\nseed: 2\n"])
+@pytest.mark.parametrize("more", [[], ["sweep=seeds"], ["-m"]])
+def test_a_slip_in_a_file_of_ones_own_is_one_line_that_names_it(tmp_path, text, more):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}")
+    done = inside("train", f"--config-dir={tmp_path}", "experiment=mine", *more, cwd=tmp_path)
+    says_one_line(done, "mine.yaml")
+    assert [path.name for path in tmp_path.iterdir()] == ["experiment"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.process import SMALL, inside, same_weights, says_one_line, summary
-from textvae.cli.resumption import amended
+from textvae.cli.resumption import amended, with_moved_text
 from textvae.errors import ConfigError
 from textvae.reporting.comparison import results
 from textvae.reporting.runs import read_run
@@ -38,7 +38,7 @@ def test_values_are_such_as_a_file_can_hold() -> None:
     settings = config() | {"tracker": {"name": "wandb", "tags": []}}
     changed = amended(settings, ["tracker.tags=[a,b]", "tracker.name={a: 1.5}"])
     assert json.loads(json.dumps(changed))["tracker"] == {"name": {"a": 1.5}, "tags": ["a", "b"]}
-    for value in ("${nothing}", ".inf", ".nan"):
+    for value in ("${nothing}", "inf", "nan"):
         with pytest.raises(ConfigError, match=r"'eval\.iw_samples="):
             amended(settings, [f"eval.iw_samples={value}"])
 
@@ -46,6 +46,24 @@ def test_values_are_such_as_a_file_can_hold() -> None:
 def test_nothing_is_empty_text_and_no_limit_is_null() -> None:
     assert amended(config(), ["train.max_steps="])["train"]["max_steps"] == ""
     assert amended(config("train.max_steps=5"), ["train.max_steps=null"])["train"]["max_steps"] is None
+
+
+def test_values_are_read_as_for_a_new_run() -> None:
+    names = {"@home": "@home", "yes": "yes", "'- x'": "- x", "3": 3, "null": None}
+    for text, value in names.items():
+        assert amended(config(), [f"tracker.name={text}"])["tracker"]["name"] == value
+    with pytest.raises(ConfigError, match="several values"):
+        amended(config(), ["train.max_epochs=1,2"])
+
+
+def test_a_text_may_lie_elsewhere_now_and_a_number_is_no_such_place() -> None:
+    before = {**config(), "data": {"name": "text", "file": "a.txt", "train": 100}}
+    (override,) = with_moved_text(["resume=RUN", "data.file=b.txt"])[1:]
+    assert override == "++data.file=b.txt"
+    assert amended(before, [override])["data"]["file"] == "b.txt"
+    with pytest.raises(ConfigError, match="cannot change there"):
+        amended(before, ["data.train=200"])
+    assert with_moved_text(["data.file=b.txt"]) == ["data.file=b.txt"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,13 @@ def test_a_folder_appears_only_when_it_is_complete(tmp_path: Path) -> None:
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_a_folder_may_be_shared_as_the_umask_says(tmp_path: Path) -> None:
+    (tmp_path / "beside").mkdir()
+    with new_folder(tmp_path / "made"):
+        pass
+    assert (tmp_path / "made").stat().st_mode == (tmp_path / "beside").stat().st_mode
+
+
 def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="bad text"), new_folder(tmp_path / "made") as made:
         (made / "half").write_text("")

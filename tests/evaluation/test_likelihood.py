@@ -57,6 +57,25 @@ def test_chunks_change_memory_and_no_number(row_budget: int):
     assert model.widest <= row_budget
 
 
+class Chancy(LinearGaussian):
+    """Its likelihoods take chance, as those by an estimated normaliser do."""
+
+    def log_likelihood(self, batch, z):
+        torch.rand(len(z))
+        return super().log_likelihood(batch, z)
+
+
+def test_chance_within_a_likelihood_leaves_later_draws_alone():
+    after = []
+    for row_budget in (5, 50, 10_000):
+        model = Chancy(shift=0.3)
+        torch.manual_seed(1)
+        batch = model.draw(5)
+        importance_weighted_log_prob(model, batch, 50, row_budget)
+        after.append(torch.rand(3))
+    assert torch.equal(after[0], after[1]) and torch.equal(after[1], after[2])
+
+
 def test_far_tails_do_not_underflow():
     model = LinearGaussian(shift=0.1)
     batch = points(torch.full((2, 4), 80.0).double())

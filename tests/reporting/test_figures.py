@@ -29,6 +29,13 @@ def test_a_single_run_has_all_pictures(tmp_path):
         drawn(png)
 
 
+def test_a_dollar_in_a_name_begins_no_formula(tmp_path):
+    finished(tmp_path / "a", name="costs $5 or $x^{ $")
+    finished(tmp_path / "b", name="b")
+    for folders in ([tmp_path / "a"], [tmp_path]):
+        assert all(drawn(png) is not None for png in pictures(read_runs(folders)).values())
+
+
 def test_forty_runs_leave_the_panels_their_room(tmp_path):
     for i in range(40):
         finished(tmp_path / f"{i:02}", name=f"a remedy with a name, number {i}", rec=100 - i, kl=i / 2)

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from textvae.errors import CheckpointError
-from textvae.training.files import load_state, save_state, write_json
+from textvae.training.files import load_state, save_state, write_json, write_tensors
 
 
 def test_any_tree_comes_back_as_it_was(tmp_path):
@@ -48,6 +49,16 @@ def test_truncated_file_is_one_clear_error(tmp_path, kept):
 def test_missing_file(tmp_path):
     with pytest.raises(CheckpointError, match="does not exist"):
         load_state(tmp_path / "state")
+
+
+def test_weights_may_be_read_by_those_who_may_read_the_rest(tmp_path):
+    before = os.umask(0o022)
+    try:
+        write_tensors(tmp_path / "weights", {"w": torch.zeros(1)}, {})
+        write_json(tmp_path / "config", {})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "weights").stat().st_mode == (tmp_path / "config").stat().st_mode
 
 
 def test_failed_write_leaves_the_file_before(tmp_path):

@@ -289,6 +289,9 @@ def test_the_registry_makes_it_and_refuses_an_unknown_mode(tmp_path: Path) -> No
     assert isinstance(tracker, Wandb) and not list(tmp_path.iterdir())
     with pytest.raises(ConfigError, match="mode is 'on'; known: offline, online, disabled"):
         construct(TRACKERS, spec | {"mode": "on"}, "tracker", directory=tmp_path, config={"a": 1})
+    for project in ("a/b", "100%", "", "a" * 129):
+        with pytest.raises(ConfigError, match="must be a name of 1 to 128 characters"):
+            construct(TRACKERS, spec | {"project": project}, "tracker", directory=tmp_path)
 
 
 def test_a_resumed_tracker_keeps_the_id_of_its_checkpoint(tmp_path: Path) -> None:

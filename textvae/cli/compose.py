@@ -10,6 +10,7 @@ import hydra
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from yaml import YAMLError
 
 from textvae.cli.flags import flags_last, one_word_flags
 from textvae.cli.folders import job_folder
@@ -66,7 +67,7 @@ def composed(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
         check(verb, overrides)
         with composing():
             return plain(hydra.compose(verb, with_text(overrides)), verb)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise ConfigError(said_by_hydra(error, verb)) from error
 
 
@@ -87,7 +88,7 @@ def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) 
     except SystemExit as end:
         if end.code:  # it ends so after help, too
             raise
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise ConfigError(said_by_hydra(error, verb)) from error
     except ValueError as error:  # Hydra's own, for an override that cannot be one
         if started:

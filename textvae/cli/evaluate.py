@@ -12,6 +12,7 @@ from textvae.data.batching import Batch
 from textvae.data.corpus import SPLITS
 from textvae.errors import ConfigError
 from textvae.generation.reading import batches, read
+from textvae.keys import TEXT_LIES
 from textvae.reporting.runs import read_run
 from textvae.training import measurement
 from textvae.training.checkpoint import RunFolder
@@ -36,8 +37,6 @@ SHOWN = (
     "mi_lower",
     "mi_upper",
 )
-# Keys of `data` that say where the same text lies.
-WHERE = frozenset({"path", "file", "train", "valid", "test"})
 
 
 def main(overrides: Sequence[str]) -> None:
@@ -115,7 +114,11 @@ def chosen_batches(
 ) -> tuple[Iterable[Batch], Mapping[str, float]]:
     """The sentences to measure, by the run's own tokenizer."""
     if config["input"]:
-        rows = read(vae.tokenizer, given(config["input"]))
+        lines = given(config["input"])
+        labelled = vae.labels or vae.config["data"].get("labels")
+        if labelled and any("\t" in line for line in lines):
+            raise ConfigError("input holds tabs, but its lines are sentences alone; label= gives that of all")
+        rows = read(vae.tokenizer, lines)
         unknown = share_of_unknown(rows, vae.tokenizer.unk)
         if unknown:
             out.say(f"{unknown:.2%} of the words are <unk> to this run: likelihoods take each as one word")
@@ -130,7 +133,7 @@ def chosen_batches(
     settings = {**vae.config, "data": {**vae.config["data"], **changed}}
     data = measurement.prepare_data(settings, out.say, vae.tokenizer, vae.labels)
     named = set(changed) - set(measurement.READING)
-    if named <= WHERE and not RunFolder(config["checkpoint"]).is_of(data.fingerprint):
+    if named <= TEXT_LIES and not RunFolder(config["checkpoint"]).is_of(data.fingerprint):
         what = (
             "this is another text than that of the run" if named else "the text of this run has changed since"
         )

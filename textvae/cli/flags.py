@@ -7,7 +7,6 @@ from textvae.keys import OWN_FOLDER
 
 MULTIRUN = ("-m", "--multirun")
 ALONE = (*MULTIRUN, "-h", "--help", "-r", "--run", "--resolve", "--version", "--hydra-help")
-SHELL = ("-sc", "--shell-completion")
 SHORT = {
     "-cd": OWN_FOLDER,
     "-cp": "--config-path",
@@ -46,12 +45,12 @@ def flags_last(words: Sequence[str]) -> list[str]:
 
 def _flag(word: str, left: list[str]) -> str:
     """The flag as one word, its value taken from what is left where it does not stand in it."""
-    if word in (*ALONE, *SHELL):
+    if word in ALONE:
         return word
     name, given, value = word.partition("=")
     name = SHORT.get(name, name)
     if name not in VALUED:
-        known = ", ".join(item for item in (*ALONE, *SHELL, *VALUED) if item.startswith("--"))
+        known = ", ".join(item for item in (*ALONE, *VALUED) if item.startswith("--"))
         raise ConfigError(f"there is no flag {word!r}; there are -m, {known}")
     choices = CHOICES.get(name, ())
     if name == "--info" and not given and (not left or left[0] not in choices):

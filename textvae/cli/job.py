@@ -7,7 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from textvae.cli.progress import console, say
+from textvae.cli.progress import console
+from textvae.cli.stderr import say
 from textvae.training.measurement import Console
 from textvae.training.sweeps import Sweep
 

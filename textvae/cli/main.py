@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import textvae
+from textvae.cli.stderr import say
 from textvae.errors import TextVAEError
 
 VERBS = {
@@ -99,7 +100,7 @@ def settle_output() -> None:
 
 def complain(message: str) -> int:
     """One line on standard error, whatever the message holds; returns exit status 1."""
-    print(f"textvae: {' '.join(message.split())}", file=sys.stderr)
+    say(f"textvae: {' '.join(message.split())}")
     return 1
 
 

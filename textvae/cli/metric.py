@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from textvae.cli.overrides import close, parsed
-from textvae.cli.progress import say
+from textvae.cli.stderr import say
 from textvae.errors import ConfigError
 from textvae.evaluation.evaluator import FIGURES
 from textvae.latents.posteriors import HEADS

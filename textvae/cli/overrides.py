@@ -18,9 +18,10 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
+from textvae.cli.flags import is_flag
 from textvae.cli.locations import config_directory
 from textvae.errors import ConfigError
-from textvae.keys import flatten
+from textvae.keys import flatten, key_of
 
 WITHOUT_DEFAULT = {"train": ("setup", "term")}  # groups that add to a config and have no choice to begin with
 # Names of files, folders and settings: text, even where it looks like a number.
@@ -98,13 +99,23 @@ def check(verb: str, overrides: Sequence[str]) -> None:
 
 
 def with_text(overrides: Sequence[str]) -> list[str]:
-    """The same, with numbers in quotes where text is meant: as a number run_dir=2026_01_02 would be 20260102."""
-    numbers = {
-        override.input_line
-        for override in parsed(overrides)
-        if override.key_or_group in TEXTS and isinstance(override.value(), int | float)
-    }
-    return [re.sub("=(.*)", r"='\1'", item) if item in numbers else item for item in overrides]
+    """The same, in quotes where text is meant and Hydra would read something else or nothing.
+
+    As a number run_dir=2026_01_02 would be 20260102, and checkpoint=runs (1)/a=b is no value of its grammar.
+    """
+    return [_in_quotes(item) if _is_misread_text(item) else item for item in overrides]
+
+
+def _is_misread_text(item: str) -> bool:
+    if is_flag(item) or "=" not in item or key_of(item) not in TEXTS:
+        return False
+    read = parsed([item])
+    return not read or isinstance(read[0].value(), int | float)
+
+
+def _in_quotes(item: str) -> str:
+    key, _, value = item.partition("=")
+    return f"{key}='{value}'" if "'" not in value else f'{key}="{value}"'
 
 
 def check_complete(verb: str, settings: Mapping[str, Any]) -> None:

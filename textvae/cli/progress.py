@@ -1,8 +1,8 @@
 """How long work speaks: lines on standard error, one status line on a terminal, remaining time for what is long."""
 
-import sys
 import time
 
+from textvae.cli.stderr import is_terminal, say, tell
 from textvae.training.measurement import Console
 
 
@@ -17,18 +17,13 @@ class Progress:
         now = time.monotonic()
         if what != self.what or done <= 1:
             self.what, self.first, self.began, self.said = what, done, now, now
-        terminal = sys.stderr.isatty()
+        terminal = is_terminal()
         finished = done >= of
         if now - self.said < (0.2 if terminal else self.every) and not (finished and terminal):
             return
         self.said = now
         line = f"{what}: {done}/{of}, {remaining(now - self.began, done - self.first, of - self.first)}"
-        print(
-            f"\r\033[K{'' if finished else line}" if terminal else line,
-            end="" if terminal else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
+        tell(f"\r\033[K{'' if finished else line}" if terminal else f"{line}\n")
 
 
 def remaining(elapsed: float, done: int, of: int) -> str:
@@ -36,11 +31,6 @@ def remaining(elapsed: float, done: int, of: int) -> str:
     if seconds < 90:
         return f"{seconds} s left"
     return f"{seconds // 60} min left" if seconds < 5400 else f"{seconds / 3600:.1f} h left"
-
-
-def say(line: str) -> None:
-    clear = "\r\033[K" if sys.stderr.isatty() else ""
-    print(f"{clear}{line}", file=sys.stderr, flush=True)
 
 
 def console() -> Console:

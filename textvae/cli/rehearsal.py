@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from textvae.cli.compose import plain, said_by_hydra
 from textvae.cli.flags import is_flag
@@ -43,7 +44,7 @@ def rehearse(settings: Sequence[str], progress: Progress = lambda what, done, of
         try:
             given = _given(settings)
             params = _params(given)
-        except (HydraException, OmegaConfBaseException):
+        except (HydraException, OmegaConfBaseException, YAMLError):
             return
         values = {**params, **given}
         if not all(values.values()):
@@ -125,7 +126,7 @@ def _made(fixed: Job, jobs: Sequence[Job], progress: Progress) -> Iterator[tuple
 def _problem(overrides: Sequence[str]) -> ConfigError | None:
     try:
         _make(plain(compose("train", list(overrides)), "train"))
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         return ConfigError(said_by_hydra(error, "train"))
     except ConfigError as error:
         return None if "HydraConfig was not set" in str(error) else error  # ${hydra:...}, which a job knows

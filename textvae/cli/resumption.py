@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Sequence
+from shlex import quote
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from textvae.errors import ConfigError
-from textvae.keys import HOW, KEPT, key_of, within
+from textvae.keys import HOW, KEPT, TEXT_LIES, key_of, within
 from textvae.training.checkpoint import RunFolder
 from textvae.training.pretraining import pretraining_of
 
@@ -16,7 +19,7 @@ RESUMABLE = ("train", "eval", "tracker")
 
 
 def amended(config: dict[str, Any], overrides: Sequence[str], own_steps: bool = False) -> dict[str, Any]:
-    """A run's own config with the overrides that a resumed run may change: train.*, eval.* and tracker.*.
+    """A run's own config with the overrides that a resumed run may change: train.*, eval.*, tracker.* and where its text lies.
 
     `own_steps`: whether it has steps of its own, so that a first stage is over and keeps the limits that it had. One
     that is not takes those that it shares with the run.
@@ -24,14 +27,14 @@ def amended(config: dict[str, Any], overrides: Sequence[str], own_steps: bool = 
     """
     for override in overrides:
         word = override.lstrip("+")  # ~ would take a setting away, and is none that can change
-        key, _, text = word.partition("=")
+        key = word.partition("=")[0]
         section, _, setting = key.partition(".")
-        if section not in RESUMABLE or setting not in (config.get(section) or {}):
+        if setting not in (config.get(section) or {}) or not _may_change(config, section, setting):
             raise ConfigError(
                 f"a run goes on with its own config: {override!r} cannot change there; "
-                f"only known settings of {', '.join(f'{name}.*' for name in RESUMABLE)} can"
+                f"only known settings of {', '.join(f'{name}.*' for name in RESUMABLE)} can, and where its text lies"
             )
-        value, words = _value(override, text), [word]
+        value, words = _value(override), [word]
         if section == "train" and value != config[section][setting]:
             config, said = _first_stage(config, setting, value, own_steps)
             words += said
@@ -40,15 +43,31 @@ def amended(config: dict[str, Any], overrides: Sequence[str], own_steps: bool = 
     return config
 
 
-def _value(override: str, text: str) -> Any:
-    if not text:
-        return ""  # in Hydra's grammar, and so for a new run; YAML would read null, which is no limit at all
+def _may_change(config: dict[str, Any], section: str, setting: str) -> bool:
+    """Text that lies elsewhere now is the same text, which the run's fingerprint of it tells; a number is none that lies."""
+    moved = section == "data" and setting in TEXT_LIES
+    return section in RESUMABLE or (moved and isinstance(config["data"][setting], str | None))
+
+
+def with_moved_text(overrides: Sequence[str]) -> list[str]:
+    """The same, data.file=FILE and its like as `++data.file=FILE` beside resume=RUN: the text need not be of the default kind."""
+    if not any(key_of(item) == "resume" for item in overrides):
+        return [*overrides]
+    moved = {f"data.{setting}" for setting in TEXT_LIES}
+    return [f"++{item.lstrip('+')}" if key_of(item) in moved else item for item in overrides]
+
+
+def _value(override: str) -> Any:
+    """As Hydra reads it for a new run."""
     try:
-        read = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]), resolve=True)
-    except OmegaConfBaseException as error:
+        read = OverridesParser.create().parse_override(override)
+        if read.is_sweep_override():
+            raise ConfigError(f"{override!r} holds several values; a run goes on with one")
+        settings = OmegaConf.to_container(OmegaConf.create({"value": read.value()}), resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(f"{override!r}: {' '.join(str(error).split())}") from error
-    assert isinstance(read, dict)
-    value = read["value"]
+    assert isinstance(settings, dict)
+    value = settings["value"]
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{override!r}: {value} is no number that a run's config can hold")
     return value
@@ -83,7 +102,7 @@ def refuse_first_stage(folder: RunFolder) -> None:
     run = RunFolder(folder.path.resolve().parent)
     if folder.path.resolve() == run.pretraining and run.config.is_file():
         raise ConfigError(
-            f"{folder.path} is the first stage of a run: go on with that by textvae train resume={run.path}, "
+            f"{folder.path} is the first stage of a run: go on with that by textvae train resume={quote(str(run.path))}, "
             "or with a copy of the folder"
         )
 

@@ -47,7 +47,11 @@ def given(source: str, group: int = 1) -> list[str]:
 
 
 def _lines(source: str) -> list[str]:
-    return list(lines_of(sys.stdin.buffer, _name(source)) if source == "-" else read_lines(Path(source)))
+    if source != "-":
+        return list(read_lines(Path(source)))
+    if sys.stdin is None:
+        raise DataError("standard input is closed; give sentences by it, or the name of a file")
+    return list(lines_of(sys.stdin.buffer, _name(source)))
 
 
 def _name(source: str) -> str:

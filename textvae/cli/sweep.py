@@ -21,13 +21,15 @@ from textvae.cli import compose
 from textvae.cli.former import folder_of
 from textvae.cli.metric import check_metric, check_metrics, score
 from textvae.cli.overrides import check
-from textvae.cli.progress import Progress, say
+from textvae.cli.progress import Progress
 from textvae.cli.rehearsal import rehearse
+from textvae.cli.stderr import say
 from textvae.cli.sweep_settings import command, for_hydra, sweep_folder, which_jobs, with_sweep_folder
 from textvae.cli.told import told
 from textvae.errors import ConfigError, Interrupted, TextVAEError
 from textvae.keys import key_of
 from textvae.training.interruption import ending_signals
+from textvae.training.locks import without_empty
 from textvae.training.shape import check_shape
 from textvae.training.sweeps import FAILED, FINISHED, OPEN, RUNNING, Outcome, Sweep
 
@@ -45,6 +47,11 @@ def run_sweep(overrides: Sequence[str]) -> None:
     which = which_jobs(settings)
     check_metrics(settings)
     rehearse(settings, Progress())
+    with without_empty(sweep_folder(settings).parent):
+        _run(overrides, settings, which)
+
+
+def _run(overrides: Sequence[str], settings: Sequence[str], which: str) -> None:
     folder = sweep_folder(settings)
     new, sweep = not folder.exists(), Sweep.take(folder, command(overrides))
     with _signals_stop(sweep):

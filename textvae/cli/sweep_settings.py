@@ -24,6 +24,15 @@ def is_sweep(overrides: Sequence[str]) -> bool:
     return flags <= set(MULTIRUN) and bool(flags or any(key_of(item) == "sweep" for item in overrides))
 
 
+def refuse_settings_of_sweeps(overrides: Sequence[str]) -> None:
+    """ConfigError for what only a sweep reads, beside a single run. Where help or a config is printed there is neither."""
+    if any(is_flag(item) and key_of(item) != OWN_FOLDER for item in overrides):
+        return
+    for key in ("sweep_dir", "jobs", "launcher", "metric"):
+        if any(key_of(item) == key for item in overrides):
+            raise ConfigError(f"{key} is for a sweep: add -m, or sweep=NAME")
+
+
 def which_jobs(settings: Sequence[str]) -> str:
     """Which jobs to run. ConfigError for settings that only a single run has, and for where jobs lie but for sweep_dir."""
     for key, instead in (

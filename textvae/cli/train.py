@@ -12,9 +12,9 @@ from hydra.core.hydra_config import HydraConfig
 from textvae.cli import compose
 from textvae.cli.flags import one_word_flags
 from textvae.cli.progress import console
-from textvae.cli.resumption import amended, refuse_first_stage
+from textvae.cli.resumption import amended, refuse_first_stage, with_moved_text
 from textvae.cli.sweep import run_sweep
-from textvae.cli.sweep_settings import is_sweep
+from textvae.cli.sweep_settings import is_sweep, refuse_settings_of_sweeps
 from textvae.cli.told import told
 from textvae.training.checkpoint import RunFolder
 from textvae.training.locks import without_empty
@@ -22,10 +22,11 @@ from textvae.training.run import resume_run, start_run
 
 
 def main(arguments: Sequence[str]) -> None:
-    overrides = one_word_flags(arguments)
+    overrides = with_moved_text(one_word_flags(arguments))
     if is_sweep(overrides):
         run_sweep(overrides)
     else:
+        refuse_settings_of_sweeps(overrides)
         compose.run("train", overrides, train)
 
 

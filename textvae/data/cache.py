@@ -1,8 +1,8 @@
 """The folder in which what was fetched or tokenised is kept, and how several processes fill it safely."""
 
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +23,8 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        made = path.with_name(f".{path.name}-{secrets.token_hex(6)}")
+        made.mkdir()  # by the umask: several users may share the folder
     except OSError as error:
         raise DataError(f"{path.parent} cannot be written ({error}); set TEXTVAE_CACHE_DIR") from error
     try:

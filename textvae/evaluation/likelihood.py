@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
@@ -35,15 +36,26 @@ def importance_weighted_log_prob(
     In the mean below log p(x), but for half the variance of a normaliser that is estimated (networks.normaliser).
 
     The encoder runs once; the decoder sees `row_budget` sentences at a time (at least one), which changes no number
-    of a decoder that is exact. One sample where the posterior is a point. Burda et al. 2016, arXiv 1509.00519.
+    of a decoder that is exact, and those of an estimated normaliser within its error. One sample where the posterior is
+    a point. Burda et al. 2016, arXiv 1509.00519.
     """
     q, p = model.posterior(batch), model.prior(batch)
     count = 1 if is_deterministic(q) else samples
     z = draw(q, count)
     parts = z.split(max(1, row_budget // z.shape[1]))
     ratios = torch.cat([(p.log_prob(part) - q.log_prob(part)).double() for part in parts])
-    weights = ratios + _log_likelihood(model, batch, z, row_budget).double()
+    with _stream_of_its_own(z.device):
+        weights = ratios + _log_likelihood(model, batch, z, row_budget).double()
     return weights.logsumexp(0) - math.log(count)
+
+
+@contextmanager
+def _stream_of_its_own(device: torch.device) -> Iterator[None]:
+    """However much chance an estimate takes within, what is drawn after it is the same."""
+    seed = int(torch.randint(2**62, ()))
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def _log_likelihood(model: LatentVariableModel, batch: Batch, z: Tensor, row_budget: int) -> Tensor:

@@ -16,7 +16,7 @@ from textvae.reporting.comparison import results
 from textvae.reporting.plane import KL_LABEL, rate_distortion
 from textvae.reporting.runs import Run
 from textvae.reporting.settings import labels
-from textvae.reporting.styles import COLOURS, Style, add_legend, compress, styles
+from textvae.reporting.styles import COLOURS, Style, add_legend, as_it_stands, compress, styles
 
 LEAST_KL = 1e-4  # that a logarithmic axis shows, nats
 CURVES = (
@@ -111,7 +111,7 @@ def kl_per_dimension(run: Run) -> bytes:
     right.set_ylabel(f"KL of each {each}, nats a sentence{clipped}")
     right.grid(alpha=0.3)
     seed = run.config.get("seed", "-")
-    figure.suptitle(f"{labels([run.config])[0]}, seed {seed}: KL of each {each} on validation")
+    figure.suptitle(f"{as_it_stands(labels([run.config])[0])}, seed {seed}: KL of each {each} on validation")
     return png(figure)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple
 
 from textvae.errors import CheckpointError
@@ -85,7 +86,7 @@ def _before_its_own_steps(
 ) -> str | None:
     """Why a run that has logged nothing has no result: it was not trained here, or is in its first stage."""
     if (folder / WEIGHTS).exists():
-        return f"imported; evaluate it: textvae evaluate checkpoint={folder} keep=true"
+        return f"imported; evaluate it: textvae evaluate checkpoint={quote(str(folder))} keep=true"
     if first:
         return "unfinished: its first stage has ended, nothing logged since"
     if not first_rows:

@@ -53,10 +53,15 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
 
 def add_legend(figure: Figure, drawn: Mapping[str, Mapping[str, Any]]) -> None:
     """The legend below the panels, from the keywords that each name is drawn with, in as many columns as there is room for."""
-    handles = [Line2D([], [], **keywords, label=name) for name, keywords in drawn.items()]
+    handles = [Line2D([], [], **keywords, label=as_it_stands(name)) for name, keywords in drawn.items()]
     font: dict[str, Any] = {"fontsize": FONT_SIZE, "handlelength": 3.5}
     columns = _columns(list(drawn), figure.get_figwidth())
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, **font)
+
+
+def as_it_stands(name: str) -> str:
+    """A name of the user's in a picture, where a dollar would begin a formula."""
+    return name.replace("$", r"\$")
 
 
 def legend_rows(names: Sequence[str], width: float) -> int:

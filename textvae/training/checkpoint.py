@@ -69,7 +69,7 @@ class RunFolder:
 
     def read_config(self) -> dict[str, Any]:
         if not self.path.is_dir():
-            raise CheckpointError(f"{self.path} is no folder; give the folder of a run, as checkpoint=RUN")
+            raise CheckpointError(f"{self.path} is no folder; give the folder of a run")
         if not self.config.is_file():
             raise CheckpointError(f"{self.path} holds no config.json, so it is not the folder of a run")
         config = _read_json(self.config)

@@ -64,12 +64,20 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
     """CheckpointError where the file cannot be written; the one before it stays."""
     with _replacing(path) as temporary:
         try:
+            temporary.touch()
+            mode = (
+                temporary.stat().st_mode
+            )  # by the umask, as other files; safetensors lets the owner alone read
             save_file(tensors, temporary, metadata=metadata)
+            temporary.chmod(mode)
         except SafetensorError as error:
             raise CheckpointError(f"{path} cannot be written: {error}") from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """CheckpointError where the file may not be read, or is no whole safetensors file."""
+    if path.exists() and not os.access(path, os.R_OK):
+        raise CheckpointError(f"{path} cannot be read: permission denied")
     try:
         with safe_open(path, framework="pt") as file:
             names = file.keys()

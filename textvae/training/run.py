@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from textvae.errors import CheckpointError, Interrupted
@@ -63,7 +64,7 @@ def resume_run(
 
 def _refuse_what_is_there(folder: RunFolder) -> None:
     for held, advice in (
-        (folder.config, f"go on with it by textvae train resume={folder.path}"),
+        (folder.config, f"go on with it by textvae train resume={quote(str(folder.path))}"),
         (folder.pretraining, f"it has lost its {folder.config.name}, so remove it"),
     ):
         if held.exists():
@@ -98,7 +99,9 @@ def _first_stage(
             accepted()
             start_run(config, earlier.path, console, stopping)
     except Interrupted as error:
-        message = f"stopped in the pretraining; go on with: textvae train resume={earlier.path.parent}"
+        message = (
+            f"stopped in the pretraining; go on with: textvae train resume={quote(str(earlier.path.parent))}"
+        )
         raise Interrupted(message) from error
 
 
@@ -144,7 +147,7 @@ def _run(
         begun_on = environment(work.trainer.device, build_compute(config).products)
         work.trainer.fit()
         summary = {"name": config["name"], "seed": config["seed"], "train": work.trainer.facts()}
-        stopped = f"stopped in the evaluation; go on with: textvae train resume={folder.path}"
+        stopped = f"stopped in the evaluation; go on with: textvae train resume={quote(str(folder.path))}"
         progress = heeding(console.progress, stop_requested, stopped)
         summary["test"] = measure(
             work.vae.model, work.test.in_order(), work.evaluation, config["seed"], progress

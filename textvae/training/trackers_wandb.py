@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 MODES = ("offline", "online", "disabled")
 LONGEST_NAME = 128  # wandb's server refuses runs whose name, group or job type is longer
+NOT_IN_PROJECTS = "/\\#?%:"  # wandb refuses them, at the first row
 HISTOGRAM_BINS = 64
 
 
@@ -29,7 +30,7 @@ class Wandb:
     Offline needs no account, and `wandb sync` uploads later. Online needs a key that is stored already:
     nothing asks for one. A resumed run keeps its id: online it goes on, dropping the rows that are there;
     offline it becomes a second folder with the same id, and the sync joins the two. Raises ValueError for an
-    unknown mode and where online finds no key, TextVAEError where wandb does not start.
+    unknown mode, a project's name that wandb refuses and where online finds no key, TextVAEError where wandb does not start.
     """
 
     def __init__(
@@ -45,6 +46,10 @@ class Wandb:
     ) -> None:
         if mode not in MODES:
             raise ValueError(f"mode is {mode!r}; known: {', '.join(MODES)}")
+        if not 0 < len(project) <= LONGEST_NAME or set(project) & set(NOT_IN_PROJECTS):
+            raise ValueError(
+                f"project is {project!r}, must be a name of 1 to {LONGEST_NAME} characters without any of {NOT_IN_PROJECTS}"
+            )
         self.run_id = run_id or secrets.token_hex(6)
         self._resumes = run_id is not None
         self._directory = Path(directory).absolute()

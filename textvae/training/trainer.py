@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -114,7 +115,7 @@ class Trainer:
         if self.stop_requested():
             self.save()
             raise Interrupted(
-                f"stopped at step {self.step}; go on with: textvae train resume={self.folder.path}"
+                f"stopped at step {self.step}; go on with: textvae train resume={quote(str(self.folder.path))}"
             )
         if time.monotonic() - self._saved > 60 * self.limits.checkpoint_minutes:
             self.save()
