@@ -209,3 +209,14 @@ def test_a_slip_in_a_file_of_ones_own_is_one_line_that_names_it(tmp_path, text, 
     done = inside("train", f"--config-dir={tmp_path}", "experiment=mine", *more, cwd=tmp_path)
     says_one_line(done, "mine.yaml")
     assert [path.name for path in tmp_path.iterdir()] == ["experiment"]
+
+
+def test_what_an_experiment_sets_of_another_choice_can_be_left_out(tmp_path):
+    chosen = ("experiment=grammar/collapse", "encoder=none", "latent=none", "tracker=none")
+    done = inside("train", *chosen, cwd=tmp_path)
+    says_one_line(done, "encoder 'none' has no setting 'embedding'; it has: none; add '~encoder.embedding'")
+    done = inside(
+        "train", "data=grammar", "schedule=linear", "+schedule.warmup_epoch=3", "tracker=none", cwd=tmp_path
+    )
+    says_one_line(done, "has no setting 'warmup_epoch'")
+    assert "leave out" not in done.stderr

@@ -159,6 +159,11 @@ def _advice(problem: ConfigError, varied: Values, good: Sequence[Job]) -> str:
         if 0 < len(left) < len(overrides):
             said.append(f"; those of {key}={','.join(item.partition('=')[2] for item in left)} can be made")
     if isinstance(problem, UnknownSetting):
-        lacked = " ".join(f"'~{key}'" for key in problem.keys)
-        said.append(f"; add {lacked} to leave out what is set of another")
+        said.append(leaving_out(problem.keys))
     return "".join(said)
+
+
+def leaving_out(keys: Sequence[str]) -> str:
+    """How settings that an experiment brings, and the choice made in their section has not, are left out."""
+    lacked = " ".join(f"'~{key}'" for key in keys)
+    return f"; add {lacked} to leave out what is set of another"

@@ -12,10 +12,13 @@ from hydra.core.hydra_config import HydraConfig
 from textvae.cli import compose
 from textvae.cli.flags import one_word_flags
 from textvae.cli.progress import console
+from textvae.cli.rehearsal import leaving_out
 from textvae.cli.resumption import amended, refuse_first_stage, with_moved_text
 from textvae.cli.sweep import run_sweep
 from textvae.cli.sweep_settings import is_sweep, refuse_settings_of_sweeps
 from textvae.cli.told import told
+from textvae.errors import ConfigError, UnknownSetting
+from textvae.keys import key_of
 from textvae.training.checkpoint import RunFolder
 from textvae.training.locks import without_empty
 from textvae.training.run import resume_run, start_run
@@ -27,7 +30,15 @@ def main(arguments: Sequence[str]) -> None:
         run_sweep(overrides)
     else:
         refuse_settings_of_sweeps(overrides)
+        _run_alone(overrides)
+
+
+def _run_alone(overrides: Sequence[str]) -> None:
+    try:
         compose.run("train", overrides, train)
+    except UnknownSetting as error:
+        brought = [key for key in error.keys if all(key_of(item) != key for item in overrides)]
+        raise ConfigError(f"{error}{leaving_out(brought)}" if brought else str(error)) from error
 
 
 def train(config: dict[str, Any]) -> None:
