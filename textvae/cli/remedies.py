@@ -12,7 +12,8 @@ from textvae.errors import ConfigError
 CORPORA = ("grammar", "ptb")
 HELP = """usage: textvae remedies [FAMILY ...]
 
-A line for each remedy: its family, its name, what switches it on in any setting of textvae train that it goes together with, what it does.
+A line for each remedy: its family, its name, what switches it on in any setting of textvae train that it goes together with,
+what it does.
 As an experiment with settings of its own: textvae train experiment=grammar/NAME or experiment=ptb/NAME.
 Several terms at once: +term=[bag_of_words,mmd]; in an experiment that has one, all of them: term=[bag_of_words,mmd]."""
 
