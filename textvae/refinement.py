@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.distributions import Distribution
 
+from textvae.chance import drawing_from
 from textvae.data.batching import Batch
 from textvae.errors import ConfigError
 from textvae.latents.divergence import kl_groups
@@ -120,9 +121,7 @@ class SemiAmortisedVAE(SentenceVAE):
         """l (B,2Z) -> the sentences' ELBOs (B,) at z = mu + sigma noise, nats; the same l gives the same."""
 
         def elbo(place: Tensor) -> Tensor:
-            devices = [place.device] if place.device.type == "cuda" else []
-            with torch.random.fork_rng(devices), _exact_products(self):
-                torch.manual_seed(seed)
+            with drawing_from(seed, place.device), _exact_products(self):
                 q = self.head.at(place)
                 z = (q.mean + q.stddev * noise)[None]
                 return self.log_likelihood(batch, z)[0] - kl_groups(q, self.prior(batch), z).sum(-1)

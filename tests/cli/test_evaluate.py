@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from textvae.cli.evaluate import _normaliser, check_groups, share_of_unknown
-from textvae.errors import ConfigError
+from tests.cli.process import inside, says_one_line
+from textvae.cli.evaluate import _normaliser, share_of_unknown
 
 
 @pytest.mark.parametrize(
@@ -26,10 +26,8 @@ def test_the_normaliser_is_the_runs_unless_the_command_says(said, run, taken):
 
 @pytest.mark.parametrize("taken", ["compute", "eval"])
 def test_a_value_in_the_place_of_a_group_is_refused(taken):
-    groups = {"compute": {}, "eval": {}}
-    check_groups(groups)
-    with pytest.raises(ConfigError, match=f"{taken} is 0, must be a group of settings"):
-        check_groups(groups | {taken: 0})
+    done = inside("evaluate", "checkpoint=nowhere", f"{taken}=0")
+    says_one_line(done, f"{taken} is 0, must be a group of settings")
 
 
 def test_the_share_of_unknown_words_is_over_all_sentences():

@@ -44,7 +44,6 @@ def main(overrides: Sequence[str]) -> None:
 
 
 def evaluate(config: dict[str, Any]) -> None:
-    check_groups(config)
     vae, out, evaluation = open_run(config), console(), measurement.Evaluation.of(config)
     if config["keep"]:
         check_keeping(config)
@@ -79,12 +78,6 @@ def check_output(path: Path) -> None:
         raise ConfigError(f"output is {path}, but there is no folder {path.parent}")
     if path.is_dir():
         raise ConfigError(f"output is {path}, which is a folder; it must be the name of a file")
-
-
-def check_groups(config: dict[str, Any]) -> None:
-    for name in ("compute", "eval"):
-        if not isinstance(config[name], dict):
-            raise ConfigError(f"{name} is {config[name]!r}, must be a group of settings")
 
 
 def check_keeping(config: dict[str, Any]) -> None:

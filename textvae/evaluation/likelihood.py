@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from textvae.chance import drawing_from
 from textvae.data.batching import Batch
 from textvae.latents.distributions import draw, is_deterministic
 
@@ -44,18 +44,10 @@ def importance_weighted_log_prob(
     z = draw(q, count)
     parts = z.split(max(1, row_budget // z.shape[1]))
     ratios = torch.cat([(p.log_prob(part) - q.log_prob(part)).double() for part in parts])
-    with _stream_of_its_own(z.device):
+    # However much chance an estimate takes within, the next draws are the same.
+    with drawing_from(int(torch.randint(2**62, ())), z.device):
         weights = ratios + _log_likelihood(model, batch, z, row_budget).double()
     return weights.logsumexp(0) - math.log(count)
-
-
-@contextmanager
-def _stream_of_its_own(device: torch.device) -> Iterator[None]:
-    """However much chance an estimate takes within, what is drawn after it is the same."""
-    seed = int(torch.randint(2**62, ()))
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
 
 
 def _log_likelihood(model: LatentVariableModel, batch: Batch, z: Tensor, row_budget: int) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from textvae.chance import drawing_from
 from textvae.data.batching import Batch
 from textvae.evaluation.likelihood import LatentVariableModel
 from textvae.latents.distributions import concatenate, draw, factorises, unit_variance
@@ -36,8 +37,7 @@ def measuring(model: LatentVariableModel, seed: int) -> Iterator[torch.device]:
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     modes = [(module, module.training) for module in model.modules()]
     try:
-        with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
-            torch.manual_seed(seed)
+        with torch.no_grad(), drawing_from(seed, device):
             for module, _ in modes:
                 module.training = False
             yield device

@@ -163,7 +163,9 @@ class Trainer:
             self._decay()
         self.stopped = decision.stop
         beta, rate = self.objective.schedule(self.step), self.descent.learning_rate
-        speed, self._epoch_began = self.clock.tokens_per_s(since=self._epoch_began), replace(self.clock)
+        # One that was stopped after its last step has none of this process's: then the run's.
+        speed = self.clock.tokens_per_s(since=self._epoch_began) or self.clock.tokens_per_s(since=Clock())
+        self._epoch_began = replace(self.clock)
         self.say(epoch_line(self.epoch, metrics, beta, rate, speed, decision))
         self.show(self.step)
         self.save()

@@ -1,17 +1,16 @@
 """How one batch changes parameters."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, NamedTuple, Protocol
-
-from torch import Tensor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 from textvae.data.batching import Batch
 from textvae.model import SentenceVAE
 from textvae.networks.estimated_cross_entropy import EstimatedCrossEntropy
 from textvae.networks.frozen import frozen
 from textvae.objectives.objective import Loss, Objective
+from textvae.training.clipping import clips
 from textvae.training.descent import Descent, Part
 
 More = Callable[[], Batch]
@@ -61,35 +60,6 @@ class Joint:
         return None
 
 
-class NormANat:
-    """The gradient norm of all parameters a nat of loss, as the last update of the decoder had it; 0 before the first.
-
-    It tells what an encoder update's norm of all gradients would be without computing those of the decoder: both grow
-    with the length of the sentences.
-    """
-
-    def __init__(self) -> None:
-        self.value = 0.0
-
-    def see(self, loss: Loss) -> None:
-        self.value = float(loss.logs["gradient_norm"]) / max(float(loss.logs["loss"]), 1e-9)
-
-
-class NotCounted(NormANat):
-    """0: what was not computed does not bound a step."""
-
-    def see(self, loss: Loss) -> None:
-        return None
-
-
-class Clip(NamedTuple):
-    """Whose gradients are computed in encoder updates, and what of the others counts in their norm."""
-
-    norm_over: Sequence[Part]
-    decoder_mode: Callable[[Iterable[Tensor]], AbstractContextManager[None]]
-    beside: NormANat
-
-
 class Aggressive(Joint):
     """Encoder updates until they no longer help, then one of the decoder (He et al. 2019, algorithm 1 and its code).
 
@@ -100,8 +70,8 @@ class Aggressive(Joint):
     since noise can take that estimate below 0. `clip` says whose
     gradient norm is bounded in encoder updates: "joint", that of all parameters as published; "own", the encoder's,
     which needs no gradient of the decoder's weights; "foretold", that of all as the loss and the last update of the decoder
-    tell it (see NormANat), which needs none either. Without those encoder updates may estimate the normaliser of each word
-    from the batch's words and at least `words` others; None takes all.
+    tell it (see clipping.NormANat), which needs none either. Without those encoder updates may estimate the normaliser
+    of each word from the batch's words and at least `words` others; None takes all.
     """
 
     def __init__(
@@ -117,12 +87,7 @@ class Aggressive(Joint):
     ) -> None:
         super().__init__(model, objective, descent)
         _check_encoder(descent)
-        alone = (descent.inference,)
-        choices = {
-            "joint": Clip(descent.parts, _as_they_are, NotCounted()),
-            "own": Clip(alone, frozen, NotCounted()),
-            "foretold": Clip(alone, frozen, NormANat()),
-        }
+        choices = clips(descent)
         if clip not in choices:
             raise ValueError(f"clip is {clip!r}, must be one of {', '.join(choices)}")
         if window < 1 or most < 1:
@@ -185,9 +150,7 @@ class Aggressive(Joint):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.active, self.mutual_information = state["active"], state["mutual_information"]
         self.epochs_left = state.get("epochs_left", math.inf)  # runs from before there was a limit have none
-        self.clip.beside.value = state.get(
-            "norm_a_nat", 0.0
-        )  # and those from before it was kept computed all
+        self.clip.beside.value = state.get("norm_a_nat", 0.0)  # which those of before do not hold, nor need
 
 
 class EncoderSteps(Joint):
@@ -214,11 +177,6 @@ class EncoderSteps(Joint):
 def _check_encoder(descent: Descent) -> None:
     if not descent.inference.parameters:
         raise ValueError("it updates the encoder by itself, and this model has none that learns")
-
-
-@contextmanager
-def _as_they_are(parameters: Iterable[Tensor]) -> Iterator[None]:
-    yield
 
 
 @contextmanager
