@@ -130,7 +130,7 @@ def check_complete(verb: str, settings: Mapping[str, Any]) -> None:
             continue
         if not isinstance(settings[key], Mapping):
             raise ConfigError(f"{key} is {settings[key]!r}, must be a group of settings")
-        for lacking in default.keys() - settings[key].keys():
+        for lacking in sorted(default.keys() - settings[key].keys()):
             raise ConfigError(to_be_given(verb, f"{key}.{lacking}"))
 
 

@@ -28,7 +28,6 @@ MOST = 8  # values of a key besides its first one: of long ranges the last ones 
 
 Progress = Callable[[str, int, int], None]  # what, done, of
 Job = dict[str, str]  # key -> override, of the keys that have several values
-NEEDED = {"latent", "schedule", "rate"}
 Values = Mapping[str, Sequence[str]]  # key -> its overrides, of which each job has one
 
 
@@ -135,8 +134,6 @@ def _problem(overrides: Sequence[str]) -> ConfigError | None:
 
 def _make(config: dict[str, Any]) -> None:
     """The parts that data and network have no say in; sizes that they would give are the least there can be."""
-    if not config.keys() >= NEEDED:
-        return  # the job says what a model needs
     check_shape(config)
     if config["metric"] is not None:
         check_metric(config["metric"])

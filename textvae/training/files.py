@@ -64,10 +64,9 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, st
     """CheckpointError where the file cannot be written; the one before it stays."""
     with _replacing(path) as temporary:
         try:
+            # By the umask, as other files: safetensors lets the owner alone read.
             temporary.touch()
-            mode = (
-                temporary.stat().st_mode
-            )  # by the umask, as other files; safetensors lets the owner alone read
+            mode = temporary.stat().st_mode
             save_file(tensors, temporary, metadata=metadata)
             temporary.chmod(mode)
         except SafetensorError as error:
