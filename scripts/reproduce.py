@@ -30,6 +30,7 @@ from runner import Job, Runner, arguments  # noqa: E402
 
 import textvae  # noqa: E402
 from textvae.errors import ConfigError, TextVAEError  # noqa: E402
+from textvae.replacing import replacing  # noqa: E402
 from textvae.reporting.reproduction.experiments import settings_that_ran  # noqa: E402
 from textvae.reporting.reproduction.grammaticality import sample_figures  # noqa: E402
 from textvae.reporting.reproduction.page import page  # noqa: E402
@@ -128,9 +129,8 @@ class Book:
     def render(self) -> None:
         notes = self.notes.read_text(encoding="utf-8") if self.notes.exists() else ""
         text = page(self.results(), notes, self.elsewhere.results() if self.elsewhere else None)
-        beside = self.page.with_name(self.page.name + ".tmp")
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(self.page)
+        with replacing(self.page) as beside:
+            beside.write_text(text, encoding="utf-8")
 
 
 def told(job: Job, record: Record) -> str:

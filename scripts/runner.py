@@ -116,6 +116,12 @@ def _say_device(job: Job, config: dict[str, Any], device: str | None) -> None:
         )
 
 
+def threads_of_a_job(at_once: int, asked: str) -> int:
+    """A job's share of the cores, or fewer where OMP_NUM_THREADS asks for fewer."""
+    share = max(1, cores() // at_once)
+    return min(share, max(1, int(asked))) if asked.isdigit() else share
+
+
 class Runner:
     """Runs jobs, `at_once` at a time; done(job) follows each that is finished.
 
@@ -130,9 +136,9 @@ class Runner:
         self.running: dict[Job, subprocess.Popen[bytes]] = {}
         self.failures: dict[str, str] = {}
         self.stopping = False
-        threads = str(max(1, cores() // at_once))
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         self.environment = {**os.environ, "PYTHONPATH": path}
+        threads = str(threads_of_a_job(at_once, os.environ.get("OMP_NUM_THREADS", "")))
         self.environment |= {name: threads for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
 
     def run(self, jobs: Sequence[Job]) -> None:

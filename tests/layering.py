@@ -20,6 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "chance": set(),
     "keys": set(),
+    "replacing": set(),
     "registry": {"errors"},
     "data": set(),
     "latents": set(),
@@ -36,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": _MODEL | _USES | _TOP,
     "__main__": {"cli"},
 }
-FOUNDATION = {"chance", "errors", "keys", "registry"}
+FOUNDATION = {"chance", "errors", "keys", "registry", "replacing"}
 
 # other packages' modules -> the files of textvae (a pattern) that may import them
 RESERVED = {

@@ -196,3 +196,14 @@ def test_the_end_of_a_terminal_counts_unless_it_was_to_be_ignored(runner) -> Non
         assert runner.ending_signals() == (signal.SIGINT, signal.SIGTERM)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(
+    "at_once, asked, threads",
+    [(1, "", 8), (3, "", 2), (9, "", 1), (2, "1", 1), (2, "6", 4), (1, "0", 1), (2, "4,2", 4)],
+)
+def test_jobs_share_the_cores_and_heed_who_asks_for_fewer_threads(
+    runner: ModuleType, monkeypatch: pytest.MonkeyPatch, at_once: int, asked: str, threads: int
+) -> None:
+    monkeypatch.setattr(runner, "cores", lambda: 8)
+    assert runner.threads_of_a_job(at_once, asked) == threads

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from textvae.errors import ConfigError
+from textvae.replacing import replacing
 from textvae.reporting.comparison import Record, flat, results, settings
 from textvae.reporting.figures import pictures
 from textvae.reporting.page import TITLES, page
@@ -26,16 +27,11 @@ def write_report(runs: Sequence[Run], folder: Path) -> list[Path]:
         for name in NAMES - files.keys() if (folder / "report.html").exists() else ():
             (folder / name).unlink(missing_ok=True)
         for name, content in files.items():
-            _replace(folder / name, content)
+            with replacing(folder / name) as beside:
+                beside.write_bytes(content)
     except OSError as error:
         raise ConfigError(f"output={folder}: cannot be written: {error}") from error
     return [folder / name for name in sorted(files)]
-
-
-def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_name(path.name + ".tmp")
-    beside.write_bytes(content)
-    beside.replace(path)
 
 
 def _contents(runs: Sequence[Run]) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from textvae.refinement import build_refined
 from textvae.registry import construct
 from textvae.training.checkpoint import RunFolder
 from textvae.training.compute import build_compute
+from textvae.training.crowding import crowded, look
 from textvae.training.descent import Descent
 from textvae.training.limits import Limits
 from textvae.training.measurement import Console, Evaluation, prepare_data, split_batches
@@ -46,6 +47,7 @@ def assemble(
         Evaluation.of(config),
         construct({"train": Limits}, {"name": "train", **config["train"]}, "train"),
     )
+    before = look()
     machine = build_compute(config)
     data = prepare_data(config, console.say)
     train, valid, test = (split_batches(data, config, split) for split in ("train", "valid", "test"))
@@ -63,6 +65,8 @@ def assemble(
         UPDATERS, config["updater"], "updater", model=model, objective=objective, descent=descent
     )
     vae = SentenceSpace(model, data.tokenizer, data.label_names)
+    if machine.device.type == "cpu" and (note := crowded(before, look(), torch.get_num_threads())):
+        console.say(note)
     trainer = Trainer(
         model=model,
         objective=objective,

@@ -1,13 +1,10 @@
 """Files that are replaced at once or not at all: JSON, safetensors, and any tree of tensors and JSON values.
 
-Every file is written beside its place and moved there, so that a killed process leaves the file before or the file after it.
 No pickle is written or read.
 """
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from textvae.errors import CheckpointError
+from textvae.replacing import replacing
 
 Tree = Any  # nested dicts, lists and tuples of tensors and JSON values
 
@@ -62,7 +60,7 @@ def _unpack(packed: Any, tensors: dict[str, Tensor]) -> Tree:
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """CheckpointError where the file cannot be written; the one before it stays."""
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         try:
             # By the umask, as other files: safetensors lets the owner alone read.
             temporary.touch()
@@ -87,19 +85,5 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A file to write beside `path`, which then takes its place; where writing it failed nothing of it is left."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    os.replace(temporary, path)
