@@ -61,8 +61,12 @@ class SentenceVAE(nn.Module):
     @property
     def given(self) -> str:
         """What of x, or of its label, all likelihoods are given: "" where they are those of x alone."""
-        told = self.prior_module.labels or self.condition.decoder.size
-        return " and ".join(filter(None, [self.decoder.given, "its label" if told else ""]))
+        return " and ".join(filter(None, [self.decoder.given, "its label" if self.reads_labels else ""]))
+
+    @property
+    def reads_labels(self) -> bool:
+        """Whether likelihoods are given a sentence's label, by the prior or the decoder."""
+        return bool(self.prior_module.labels or self.condition.decoder.size)
 
     def posterior(self, batch: Batch) -> Distribution:
         """q(z|x), batch shape (B,)."""

@@ -35,6 +35,7 @@ class LinearGaussian(nn.Module):
     """
 
     given = ""
+    reads_labels = False
 
     def __init__(self, shift: float = 0.0, widen: float = 1.0, full: bool = False) -> None:
         super().__init__()
@@ -87,6 +88,7 @@ class NoLatent(nn.Module):
     """Z = 0: every word is uniform over `words`, so log p(x) = -T ln words."""
 
     given = ""
+    reads_labels = False
 
     def __init__(self, words: int = 10) -> None:
         super().__init__()
@@ -114,6 +116,7 @@ class HardCodes(nn.Module):
     """q(z|x) puts all mass on code x_1 mod K, p(z) is uniform: KL and, with equal counts, information are ln K."""
 
     given = ""
+    reads_labels = False
 
     def __init__(self, codes: int = 4) -> None:
         super().__init__()
@@ -132,6 +135,8 @@ class HardCodes(nn.Module):
 
 class ClassPrior(LinearGaussian):
     """The linear-Gaussian model with p(z|label) = N(label, I): a prior of batch shape (B,)."""
+
+    reads_labels = True
 
     def prior(self, batch: Batch) -> Distribution:
         assert batch.labels is not None

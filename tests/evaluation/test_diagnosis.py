@@ -117,11 +117,12 @@ def test_the_verdict_warns_of_noise_and_of_nothing_else():
     assert "cap" not in warnings(kl=30.0, lower=5.0)[0]
 
 
-def test_information_that_the_label_may_hold_is_not_held_against_the_kl():
-    noise = metrics(kl=0.7, lower=math.log(3)) | {"label_entropy": math.log(3)}
-    assert "0.000 nats of information beyond the 1.099 of the label" in verdict_lines(noise)[-1]
-    shown = metrics(kl=0.7, lower=math.log(3) + 0.4) | {"label_entropy": math.log(3)}
-    assert "of which the label may hold 1.099" in verdict_lines(shown)[2]
+def test_information_that_the_label_holds_is_not_held_against_the_kl():
+    within = {"mi_lower_given_label": 0.0, "mi_cap_given_label": 7.1}
+    noise = metrics(kl=0.7, lower=math.log(3)) | within
+    assert "0.000 nats of information beyond the label" in verdict_lines(noise)[-1]
+    shown = metrics(kl=0.7, lower=math.log(3) + 0.4) | within | {"mi_lower_given_label": 0.4}
+    assert "at least 0.400 beyond the label" in verdict_lines(shown)[2]
     assert not any(line.startswith("WARNING") for line in verdict_lines(shown))
 
 
@@ -142,7 +143,7 @@ def test_the_verdict_of_a_model_without_z_is_one_line():
         (6.54, 5.31, "HEALTHY"),
         (6.0, 2.9, "HEALTHY, MI < KL/2"),
         (30.0, 8.2, "HEALTHY, MI at its cap"),
-        (0.05, 0.0, "HEALTHY"),
+        (0.05, 0.0, "HEALTHY, KL < 0.1"),
         (6.0, None, "HEALTHY"),
     ],
 )
@@ -154,4 +155,11 @@ def test_a_status_in_brief_tells_where_noise_may_have_paid(kl: float, lower: flo
 def test_a_status_in_brief_takes_off_what_the_label_may_hold():
     figures = {"status": "HEALTHY", "kl": 0.7, "mi_lower": math.log(3), "mi_cap": 8.23}
     assert in_brief(figures) == "HEALTHY"
-    assert in_brief(figures | {"label_entropy": math.log(3)}) == "HEALTHY, MI < KL/2"
+    within = {"mi_lower_given_label": 0.3, "mi_cap_given_label": 7.0}
+    assert in_brief(figures | within) == "HEALTHY, MI < KL/2"
+    assert in_brief(figures | within | {"mi_lower_given_label": 0.4}) == "HEALTHY"
+
+
+@pytest.mark.parametrize("status", ["FULL COLLAPSE", "NO LATENT"])
+def test_a_status_of_no_information_says_no_more_of_a_low_kl(status: str):
+    assert in_brief({"status": status, "kl": 0.0, "mi_lower": 0.0, "mi_cap": 8.23}) == status

@@ -3,6 +3,7 @@ import math
 
 import pytest
 import torch
+from torch.distributions import Independent, MultivariateNormal, Normal
 
 from tests.evaluation.known_answers import ClassPrior, HardCodes, LinearGaussian, NoLatent, points
 from textvae.data.batching import Batch
@@ -125,7 +126,7 @@ def test_the_row_budget_changes_no_number(row_budget: int):
 def test_the_caller_finds_everything_as_it_was():
     model = torch.nn.Sequential()
     inner = LinearGaussian()
-    model.given = inner.given
+    model.given, model.reads_labels = inner.given, inner.reads_labels
     model.posterior, model.prior, model.log_likelihood = inner.posterior, inner.prior, inner.log_likelihood
     model.add_module("frozen", torch.nn.Dropout().eval())
     model.add_module("used", torch.nn.Dropout().train())
@@ -182,7 +183,48 @@ def test_a_prior_for_each_class():
     assert found["mi_upper"] >= found["mi_lower"]
     shares = torch.tensor([67, 67, 66]).double() / 200
     assert found["label_entropy"] == pytest.approx(float(-(shares * shares.log()).sum()))
-    assert "label_entropy" not in evaluate(LinearGaussian(), split(model.draw(20), 8))
+    assert found["mi_lower_given_label"] <= found["mi_cap_given_label"] < found["mi_cap"]
+    unlabelled = evaluate(LinearGaussian(), split(model.draw(20), 8))
+    assert not {"label_entropy", "mi_lower_given_label"} & unlabelled.keys()
+
+
+def test_a_posterior_that_copies_the_label_tells_nothing_beyond_it():
+    """Under one prior for all the KL pays for what the decoder is told anyway."""
+
+    class Copying(LinearGaussian):
+        given, reads_labels = "its label", True
+
+        def posterior(self, batch):
+            assert batch.labels is not None
+            mean = 3.0 * batch.labels.double()[:, None].expand(-1, 2)
+            return Independent(Normal(mean, torch.full_like(mean, 0.1)), 1)
+
+    model = Copying()
+    labelled = model.draw(90)._replace(labels=torch.arange(90) % 3)
+    found = evaluate(model, split(labelled, 32))
+    assert found["mi_lower"] == pytest.approx(math.log(3), abs=1e-6)
+    assert found["mi_lower_given_label"] == pytest.approx(0.0, abs=1e-6)
+    assert found["mi_cap_given_label"] == pytest.approx(math.log(30))
+    assert "label_entropy" not in found and "kl_aggregate" in found
+
+
+def test_one_dimension_whose_kl_never_varies_is_judged_by_its_mean():
+    """A code costs the same whether sentences have all the same or each its own."""
+
+    class Constant(LinearGaussian):
+        def posterior(self, batch):
+            mean = torch.full((len(batch.lengths), 1), 2.0).double()
+            return MultivariateNormal(mean, torch.eye(1).double().expand(len(mean), 1, 1))
+
+        def prior(self, batch):
+            return MultivariateNormal(torch.zeros(1).double(), torch.eye(1).double())
+
+        def log_likelihood(self, batch, z):
+            return z.new_zeros(z.shape[:2])
+
+    found = evaluate(Constant(), split(LinearGaussian().draw(40), 16))
+    assert found["kl"] == pytest.approx(2.0) and found["kl_kind"] == "exact"
+    assert found["status"] == "FULL COLLAPSE"
 
 
 def test_a_model_without_z_is_its_likelihood():

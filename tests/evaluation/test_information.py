@@ -21,6 +21,7 @@ from textvae.evaluation.information import (
     he2019_batch,
     information,
     log_sum_of_others,
+    lower_bound_within,
     standard_error,
 )
 
@@ -242,3 +243,19 @@ def test_active_units_count_the_means_that_vary():
 def test_standard_error_of_a_mean():
     assert standard_error(torch.tensor([1.0, 3.0])) == pytest.approx(1.0)
     assert standard_error(torch.tensor([1.0])) == 0
+
+
+def test_the_bound_within_labels_is_that_of_each_label_alone():
+    labels = torch.tensor([0, 1, 1, 0, 2, 1, 1, 0])
+    q = gaussian(torch.randn(8, 2).double(), 0.3)
+    z = q.sample()
+    lower, cap = lower_bound_within(q, z, labels)
+    gains, caps = 0.0, 0.0
+    for label in range(3):
+        rows = torch.where(labels == label)[0]
+        alone = gaussian(q.mean[rows], 0.3)
+        found = information(alone, z[rows], kl_to_standard(alone), [len(rows)])
+        gains, caps = gains + len(rows) * found.lower, caps + len(rows) * found.cap
+    assert lower == pytest.approx(gains / 8)
+    assert cap == pytest.approx(caps / 8)
+    assert lower <= information(q, z, kl_to_standard(q), [8]).lower + 1e-9

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.generation.small import WORDS, random_model
+from tests.tiny import tiny_model
 from textvae.errors import ConfigError, DataError
 from textvae.generation import Beam, Decoding, Path, SentenceSpace, Spherical
 from textvae.generation.inference import seeds
@@ -133,6 +134,25 @@ def test_a_model_without_z_still_talks(space: SentenceSpace) -> None:
     assert len(set(plain.sample(20))) > 1
     assert len(set(plain.reconstruct([A, B, C]))) == 1
     assert len(plain.interpolate(A, B, 4, path="spherical")) == 4
+
+
+def test_sentences_that_are_cut_are_counted(space: SentenceSpace) -> None:
+    heard: list[str] = []
+    space.remark = heard.append
+    space.decode(space.draw(8), {"name": "greedy", "max_length": 1})
+    assert heard == ["note: 8 of 8 sentences were cut at max_length=1, before their end"]
+
+
+@pytest.mark.parametrize("latent", ["von_mises_fisher", "quantised"])
+def test_a_way_of_another_shape_stays_where_z_lies(space: SentenceSpace, latent: str) -> None:
+    prior = {"von_mises_fisher": "uniform_sphere", "quantised": "uniform_codes"}[latent]
+    model = tiny_model(latent={"name": latent, "size": 4}, prior={"name": prior})
+    other, seen = SentenceSpace(model, space.tokenizer), []
+    other.decode = lambda z, *rest: seen.append(z) or [""] * len(z)  # type: ignore[method-assign, func-returns-value]
+    ends = other.draw(2)
+    other.interpolations(ends[:1], ends[1:], steps=5, path="linear")
+    torch.testing.assert_close(seen[0], model.head.onto_space(seen[0]))
+    torch.testing.assert_close(seen[0][[0, -1]], ends)
 
 
 def test_the_first_draws_are_the_same_for_every_n(space: SentenceSpace) -> None:

@@ -180,3 +180,21 @@ def test_state_comes_back_from_a_checkpoint(tmp_path):
 def test_settings_out_of_range(make, settings):
     with pytest.raises(ValueError):
         make(**settings)
+
+
+@pytest.mark.parametrize("rate", ["free_bits_per_sentence", "free_bits_batch_mean_total"])
+def test_minimum_rate_is_refused_beside_a_kl_that_is_free_at_times(rate):
+    with pytest.raises(ConfigError, match=f"rate '{rate}' and terms.minimum_rate .*charged 0 at times"):
+        tiny_objective(rate={"name": rate, "total": 20.0}, terms={"minimum_rate": {"target": 5.0}})
+
+
+@pytest.mark.parametrize(
+    "latent", [{"name": "von_mises_fisher", "size": 4}, {"name": "quantised", "size": 4}]
+)
+def test_a_kl_that_is_one_number_cannot_be_controlled(latent):
+    for sections in (
+        {"schedule": {"name": "pi_control", "target": 2.0}},
+        {"terms": {"minimum_rate": {"target": 5.0}}},
+    ):
+        with pytest.raises(ConfigError, match="do not go together: the KL of each sentence is one number"):
+            tiny_objective(latent=latent, **sections)

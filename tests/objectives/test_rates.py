@@ -77,3 +77,10 @@ def test_hinge_is_free_bits_per_sentence():
     torch.testing.assert_close(RATES["hinge"](1.5)(KL), torch.tensor([3.2, 1.5], dtype=torch.float64))
     with pytest.raises(ValueError, match="delta is -1"):
         RATES["hinge"](-1)
+
+
+@pytest.mark.parametrize("name", sorted(set(RATES) - {"true_kl"}))
+def test_without_z_there_is_nothing_to_charge_for(name):
+    amount = {"delta": 5.0} if name == "hinge" else {"total": 5.0}
+    given = {} if name == "hinge" else {"dimensions": 0}
+    assert RATES[name](**amount, **given)(torch.zeros(3, 0)).tolist() == [0.0] * 3

@@ -84,3 +84,23 @@ def test_cycles_out_of_range(settings):
 )
 def test_the_least_beta_is_that_of_some_step_and_of_none_below(schedule):
     assert min(schedule(step) for step in range(100)) == pytest.approx(schedule.least)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Constant(0.3),
+        Linear(1, warmup_steps=7),
+        Logistic(1, warmup_steps=7),
+        Cyclical(1, cycles=3, rise=0.3, cycle_steps=10),
+        Cyclical(1, cycles=2, rise=1.0, cycle_steps=5),
+    ],
+)
+def test_a_schedule_has_settled_where_its_weight_is_the_last_one(schedule):
+    assert [schedule.settled(t) for t in range(40)] == [
+        schedule(t) == pytest.approx(schedule.final) for t in range(40)
+    ]
+
+
+def test_what_follows_the_kl_has_always_settled():
+    assert SCHEDULES["pi_control"](target=2.0).settled(0)

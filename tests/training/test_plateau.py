@@ -56,3 +56,14 @@ def test_without_patience_every_epoch_from_the_first_one_on_lowers_the_rate():
     assert [decision.decay for decision in seen] == [False, False, True, True, True]
     assert [decision.stop for decision in seen] == [False, False, False, False, True]
     assert [decision.improved for decision in seen] == [True, True, True, False, True]
+
+
+def test_epochs_while_the_weight_rises_are_not_waited_for():
+    plateau = Plateau(patience=2, from_epoch=0, plateaus=9)
+    seen = [
+        plateau.update(score, epoch, settled=epoch not in (1, 2, 3))
+        for epoch, score in enumerate([1, 5, 5, 5, 2, 2])
+    ]
+    assert [d.decay for d in seen] == [False, False, False, False, False, True]
+    better = plateau.update(0.5, 6, settled=False)
+    assert better.improved and plateau.reference == 0.5

@@ -9,6 +9,8 @@ from tests.tiny import CONFIG, tiny_batch, tiny_model, tiny_objective
 from textvae.errors import TrainingError
 from textvae.model import build_model
 from textvae.networks.estimated_cross_entropy import EstimatedCrossEntropy
+from textvae.objectives.objective import Loss
+from textvae.training.clipping import NormANat
 from textvae.training.descent import Descent
 from textvae.training.files import load_state, save_state
 from textvae.training.optimizers import sgd
@@ -135,6 +137,13 @@ def test_what_the_last_decoder_update_told_outlives_a_resumption():
     again = Aggressive(*parts(), clip="foretold", most=1)
     again.load_state_dict(told.state_dict())
     assert again.clip.beside.value == told.clip.beside.value > 0
+
+
+def test_a_loss_that_terms_pay_below_zero_tells_no_norm():
+    beside = NormANat()
+    beside.see(Loss(torch.zeros(()), {"gradient_norm": torch.tensor(6.0), "loss": torch.tensor(3.0)}))
+    beside.see(Loss(torch.zeros(()), {"gradient_norm": torch.tensor(6.0), "loss": torch.tensor(-0.2)}))
+    assert beside.value == 2.0
 
 
 def test_aggressive_phase_ends_for_good_when_information_falls(tmp_path: Path):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from textvae.api import TextVAE, load
+from textvae.cli.stderr import say
 from textvae.data.lines import lines_of, read_lines
 from textvae.errors import ConfigError, DataError
 from textvae.training.shape import check_seed
@@ -18,6 +19,7 @@ def open_run(config: Config) -> TextVAE:
     """The run that `checkpoint` names, its sentences all of `label` where one is given. ConfigError for a seed that is none."""
     check_seed(config["seed"])
     vae = load(config["checkpoint"])
+    vae.remark = say
     return vae if config["label"] is None else vae.given(config["label"])
 
 

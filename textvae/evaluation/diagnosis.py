@@ -10,12 +10,13 @@ from textvae.evaluation.information import variance_over_sentences
 
 ACTIVE_KL = 0.01
 NEAR = 0.9  # of its cap a bound can show no more
-NO_LATENT, UNKNOWN = "NO LATENT", "UNKNOWN"
+LOW_KL = 0.1  # nats a sentence
+NO_LATENT, UNKNOWN, FULL = "NO LATENT", "UNKNOWN", "FULL COLLAPSE"
 # (share of active dimensions, status below it)
 STATUSES = ((0.1, "SEVERE COLLAPSE"), (0.5, "PARTIAL COLLAPSE"))
 
 
-def kl_is_low(kl: float | Tensor, threshold: float = 0.1) -> bool:
+def kl_is_low(kl: float | Tensor, threshold: float = LOW_KL) -> bool:
     """Whether the mean KL of a sentence, in nats, is that of a collapsed posterior."""
     return float(kl) < threshold
 
@@ -63,8 +64,8 @@ def _of_latent(metrics: Mapping[str, Any]) -> list[str]:
         ]
     kl, active, total = (verdict[key] for key in ("total_kl", "active_dimensions", "total_dimensions"))
     lower, upper, cap = (metrics[key] for key in ("mi_lower", "mi_upper", "mi_cap"))
-    told = metrics.get("label_entropy") or 0.0
-    beside = f", of which the label may hold {told:.3f}" if told else ""
+    shown, highest, beyond = _beyond_the_label(metrics)
+    beside = f", at least {shown:.3f}{beyond}" if beyond else ""
     lines = [
         f"{verdict['status']}: {active} of {total} dimensions active ({verdict['utilization']:.0%}), "
         f"{metrics['active_units']} active units",
@@ -73,47 +74,51 @@ def _of_latent(metrics: Mapping[str, Any]) -> list[str]:
         f"within batches, He et al. 2019: {metrics['mi_he2019_batch']:.3f})",
         f"variance of the means {verdict['mu_variance']:.4f}, mean log-variance {verdict['mean_logvar']:.3f}",
     ]
-    return lines + _warnings(kl, lower, cap, told, verdict["status"])
+    return lines + _warnings(kl, shown, highest, beyond, verdict["status"])
 
 
 def in_brief(figures: Mapping[str, Any]) -> str:
-    """The status, and where it is by a KL of which less than half is shown to be information, that.
-
-    Under a prior of the label c the KL does not pay for I(c; z), at most H(c), which is no part of what it shows.
-    """
+    """The status, and where it is by a KL that is low, or of which less than half is shown to be information, that."""
     status = str(figures.get("status") or "-")
     if any(figures.get(key) is None for key in ("kl", "mi_lower", "mi_cap")):
         return status
-    kl, lower, cap = (float(figures[key]) for key in ("kl", "mi_lower", "mi_cap"))
-    if kl_is_low(kl) or lower - (figures.get("label_entropy") or 0.0) >= kl / 2:
+    kl, (shown, cap, _) = float(figures["kl"]), _beyond_the_label(figures)
+    if kl_is_low(kl):
+        return status if status in (FULL, NO_LATENT) else f"{status}, KL < {LOW_KL:g}"
+    if shown >= kl / 2:
         return status
-    return f"{status}, {'MI at its cap' if lower > NEAR * cap else 'MI < KL/2'}"
+    return f"{status}, {'MI at its cap' if shown > NEAR * cap else 'MI < KL/2'}"
+
+
+def _beyond_the_label(figures: Mapping[str, Any]) -> tuple[float, float, str]:
+    """The lower bound on information that the likelihoods are not told already, its cap, and how to call it."""
+    if figures.get("mi_lower_given_label") is None:
+        return float(figures["mi_lower"]), float(figures["mi_cap"]), ""
+    return float(figures["mi_lower_given_label"]), float(figures["mi_cap_given_label"]), " beyond the label"
 
 
 def _status(active: int, total: int) -> str:
     if total == 0:
         return NO_LATENT
     if active == 0:
-        return "FULL COLLAPSE"
+        return FULL
     return next((status for share, status in STATUSES if active / total < share), "HEALTHY")
 
 
-def _warnings(kl: float, mi_lower: float, mi_cap: float, told: float, status: str) -> list[str]:
+def _warnings(kl: float, mi_lower: float, mi_cap: float, beyond: str, status: str) -> list[str]:
     if kl_is_low(kl):
         hidden = [
             f"WARNING: {status} by its dimensions, but a KL of {kl:.3f} is that of a collapsed posterior"
         ]
-        return [] if status == "FULL COLLAPSE" else hidden
-    paid = mi_lower - told
-    if paid >= kl / 2:
+        return [] if status == FULL else hidden
+    if mi_lower >= kl / 2:
         return []
     if mi_lower > NEAR * mi_cap:
         return [
             f"WARNING: the lower bound on information stands at its cap of {mi_cap:.3f} nats, under half the "
             f"KL of {kl:.3f}: so few sentences cannot show whether the rest is information or noise"
         ]
-    beyond = f" beyond the {told:.3f} of the label, for which the KL does not pay," if told else ""
     return [
-        f"WARNING: at least {max(0.0, paid):.3f} nats of information{beyond} for a KL of {kl:.3f}, under half of it: "
+        f"WARNING: at least {max(0.0, mi_lower):.3f} nats of information{beyond} for a KL of {kl:.3f}, under half of it: "
         "KL may be paid with noise"
     ]

@@ -11,18 +11,24 @@ from textvae.data.batching import Batch
 from textvae.errors import ConfigError, DataError
 from textvae.evaluation.decomposition import kl_parts, total_correlation
 from textvae.evaluation.diagnosis import diagnose
-from textvae.evaluation.information import Information, active_units, information, standard_error
+from textvae.evaluation.information import (
+    Information,
+    active_units,
+    information,
+    lower_bound_within,
+    standard_error,
+)
 from textvae.evaluation.likelihood import LatentVariableModel, importance_weighted_log_prob, perplexity
 from textvae.evaluation.passes import Measured, measuring, one_pass
 from textvae.latents.distributions import facts, is_deterministic
 from textvae.latents.divergence import PER_DIMENSION
 
-# The numbers that every evaluation gives, `kl_aggregate` alone where there is one p(z) and `label_entropy` where there is
-# one for each label; the families' own are `tells` of their heads.
+# The numbers that every evaluation gives, `kl_aggregate` alone where there is one p(z), `label_entropy` where there is
+# one for each label, and `_given_label` where likelihoods are told one; the families' own are `tells` of their heads.
 FIGURES = (
     *("sentences", "tokens", "rec", "kl", "elbo", "neg_elbo", "ppl_elbo", "kl_aggregate"),
     *("mi_lower", "mi_lower_stderr", "mi_upper", "mi_upper_stderr", "mi_cap", "mi_he2019_batch", "mi_li2019"),
-    *("active_units", "total_dimensions", "label_entropy"),
+    *("active_units", "total_dimensions", "label_entropy", "mi_lower_given_label", "mi_cap_given_label"),
 )
 # (stage, done, in all): "elbo", "information", "likelihood" count sentences, "total correlation" dimensions.
 Progress = Callable[[str, int, int], None]
@@ -46,7 +52,8 @@ def evaluate(
     that factorises, the total correlation over as many sentences (None: all), which takes Z times as long as the
     information, itself as N^2. `given` is there where the likelihoods are not those of x alone: what they are told
     beside z. The same arguments give the same numbers; the model's modes and the random state are left as they were.
-    `label_entropy`, nats, is there where the prior is given a label: what I(x; z) may hold that the KL does not pay for.
+    `label_entropy`, nats, is there where the prior is given a label: what I(x; z) may hold that the KL does not pay for;
+    mi_lower_given_label where prior or decoder are: what z tells beyond it.
     Raises ConfigError for counts out of range, DataError where there is no sentence.
     """
     _check(iw_samples, iw_sentences, tc_sentences, row_budget)
@@ -67,6 +74,9 @@ def evaluate(
         metrics = _bounds(seen) | _information_metrics(bounds) | _latent_metrics(seen)
         metrics |= {"given": model.given} if model.given else {}
         metrics |= {} if seen.told is None else {"label_entropy": seen.told}
+        if seen.labels is not None:
+            lower, cap = lower_bound_within(seen.posterior, seen.z, seen.labels)
+            metrics |= {"mi_lower_given_label": lower, "mi_cap_given_label": cap}
         if tc_sentences != 0 and seen.factorised and seen.told is None:
             done = partial(report, "total correlation")
             correlation = total_correlation(seen.posterior, seen.z, tc_sentences, seed, done)
@@ -103,8 +113,9 @@ def _information_metrics(facts: Information) -> dict[str, float]:
 def _latent_metrics(seen: Measured) -> dict[str, Any]:
     means, variances = seen.posterior.mean, seen.posterior.variance
     units = active_units(means, unit=seen.unit_variance)
-    # As many groups as dimensions need not be these: two layers of one dimension each are two groups as well.
-    parted = seen.kl_kind == PER_DIMENSION or means.shape[1] == 1
+    # As many groups as dimensions need not be these: two layers of one dimension each are two groups as well. And a whole KL
+    # that is the same for every sentence, as of codes, says of the one dimension nothing either.
+    parted = seen.kl_kind == PER_DIMENSION or (means.shape[1] == 1 and bool((seen.kl != seen.kl[0]).any()))
     verdict = diagnose(seen.kl.mean(0), means, variances, units, parted)
     return facts(seen.posterior) | {
         "active_units": units,

@@ -83,6 +83,19 @@ def log_ratios(q: Distribution, z: Tensor) -> Tensor:
     return own - torch.logaddexp(own, log_sum_of_others(q, z)) + math.log(q.batch_shape[0])
 
 
+def lower_bound_within(q: Distribution, z: Tensor, labels: Tensor) -> tuple[float, float]:
+    """A lower bound on I(x; z | c), nats, and the most that it can be, for labels c (N,).
+
+    The mean of log q_n(z_n) - log (1/N_c) sum_m q_m(z_n), m over the N_c sentences of n's own label: at most the mean of ln N_c.
+    """
+    gains, caps = 0.0, 0.0
+    for label in labels.unique():
+        rows = torch.where(labels == label)[0]
+        gains += float(log_ratios(select(q, rows), z[rows]).sum())
+        caps += len(rows) * math.log(len(rows))
+    return gains / len(z), caps / len(z)
+
+
 def log_sum_of_others(
     q: Distribution, z: Tensor, progress: Callable[[int, int], None] | None = None
 ) -> Tensor:

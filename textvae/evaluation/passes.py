@@ -28,6 +28,7 @@ class Measured(NamedTuple):
     batch_sizes: list[int]
     tokens: int
     told: float | None  # H(c) of the label that the prior is given, nats; None where it is given none
+    labels: Tensor | None  # (N,) of the sentences, where likelihoods or the prior are given them
     unit_variance: float | Tensor  # of z_j, by the prior's family
 
 
@@ -74,13 +75,19 @@ def one_pass(
         batch_sizes=sizes,
         tokens=sum(batch.tokens for batch in batches),
         told=_label_entropy(batches) if p.batch_shape else None,
+        labels=_labels(batches) if model.reads_labels else None,
         unit_variance=unit_variance(p),
     )
 
 
+def _labels(batches: Sequence[Batch]) -> Tensor | None:
+    labels = [batch.labels for batch in batches if batch.labels is not None]
+    return torch.cat(labels) if labels else None
+
+
 def _label_entropy(batches: Sequence[Batch]) -> float:
     """H(c) of the sentences' labels, nats; of no labels 0."""
-    labels = [batch.labels for batch in batches if batch.labels is not None]
-    share = torch.cat(labels).unique(return_counts=True)[1].double() if labels else torch.ones(1)
+    labels = _labels(batches)
+    share = torch.ones(1) if labels is None else labels.unique(return_counts=True)[1].double()
     share = share / share.sum()
     return float(-(share * share.log()).sum())

@@ -32,6 +32,7 @@ class SentenceSpace:
     a mapping with its name and settings. Where points are due, sentences stand for their posteriors' modes.
     DataError, with its number, for a sentence that is empty or all unknown words.
 
+    `remark` hears of sentences that were cut before their end.
     `labels` are the names of the labels that the model reads. Where its networks read them `given` says which label
     all sentences and points have; DataError where none is given and one is needed.
     """
@@ -41,6 +42,7 @@ class SentenceSpace:
         # the data may have labels that the model does not read
         self.labels = tuple(labels)[: model.labels]
         self.label: int | None = None
+        self.remark: Callable[[str], None] = lambda line: None
 
     def given(self, label: str | int) -> Self:
         """The same where every sentence has this label, by name or number. ConfigError where the model knows no such label."""
@@ -136,11 +138,13 @@ class SentenceSpace:
     ) -> list[list[str]]:
         """P pairs of sentences or points -> for each the `steps` sentences on the way, both ends among them.
 
+        Where z lies on a sphere or is made of codes, by the points of these that are nearest to the way.
         ValueError for steps below 2 and for unequal numbers of a and b.
         """
         starts, ends = self._as_many(a, b)
         natural = self.model.head.path if path is None else path
         way = _chosen(PATHS, natural, "path")(starts, ends, steps)  # (steps,P,Z)
+        way[1:-1] = self.model.head.onto_space(way[1:-1])
         texts = self.decode(way.transpose(0, 1).flatten(0, 1), decoding, seed)
         return [texts[start : start + steps] for start in range(0, len(texts), steps)]
 
@@ -182,10 +186,17 @@ class SentenceSpace:
 
     def _decode(self, z: Tensor, labels: Tensor | None, decoding: Decoding | Choice, seed: int) -> list[str]:
         strategy = _chosen(DECODINGS, decoding, "decoding")
+        texts, cut = [], 0
         with at_rest(self.model):
             told = self.model.decoder_input(z.to(self.device), labels)
-            chunks = decode_chunks(self.model.decoder, told, strategy, seeds(seed)[1])
-            return [text for chunk in chunks for text in self.tokenizer.decode(chunk.ids)]
+            for chunk in decode_chunks(self.model.decoder, told, strategy, seeds(seed)[1]):
+                texts += self.tokenizer.decode(chunk.ids)
+                cut += int((~chunk.finished).sum())
+        if cut:
+            self.remark(
+                f"note: {cut} of {len(texts)} sentences were cut at max_length={strategy.max_length}, before their end"
+            )
+        return texts
 
     def _as_many(self, *groups: Sequence[str] | Tensor) -> list[Tensor]:
         """The points of groups of one size P, each (P,Z)."""

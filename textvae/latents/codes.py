@@ -102,6 +102,7 @@ class Quantised(Head):
     """
 
     space = CODES
+    fixed_kl = True
     tells = ("codes_used", "code_perplexity")
     codebooks: Tensor  # (M,K,Z/M)
     counts: Tensor  # (M,K) moving averages, of 1 at a code's start

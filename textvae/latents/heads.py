@@ -16,6 +16,7 @@ class Head(nn.Module):
     `space` is where z lies, which the prior must cover, and `path` the natural way from one z to another, by
     name or with its settings.
     `joint`: in training a sentence's posterior depends on the others of its batch.
+    `fixed_kl`: the KL to its prior is one number, whatever the sentence and the parameters.
     `factorises`: q(z|x) is a product over the dimensions of z.
     `tells`: the names of the facts that its posteriors have of their own.
     """
@@ -24,6 +25,7 @@ class Head(nn.Module):
     space = EUCLIDEAN
     path: str | Mapping[str, Any] = "linear"
     joint = False
+    fixed_kl = False
     factorises = False
     tells: tuple[str, ...] = ()
 

@@ -22,6 +22,7 @@ class FixedConcentration(Head):
     """
 
     space = SPHERE
+    fixed_kl = True
     tells = ("kappa",)
     path = "spherical"
 
@@ -48,6 +49,8 @@ class LearnedConcentration(FixedConcentration):
 
     `kappa` is where it starts (w h = 0). Davidson et al. 2018, arXiv 1804.00891.
     """
+
+    fixed_kl = False
 
     def __init__(self, inputs: int, size: int = 32, kappa: float = 25.0) -> None:
         super().__init__(inputs, size, kappa)

@@ -5,8 +5,14 @@ import math
 import torch
 from torch import Tensor, nn
 
+from textvae.latents.heads import Head
 from textvae.model import Output
 from textvae.objectives.term import Term
+
+
+def fixed(head: Head) -> str | None:
+    """Why a controller has nothing to control in the posteriors of `head`; None where it has."""
+    return "the KL of each sentence is one number, which no training changes" if head.fixed_kl else None
 
 
 class Controller(nn.Module):
@@ -41,6 +47,10 @@ class Controller(nn.Module):
 
     def control(self, kl: Tensor) -> None:
         raise NotImplementedError
+
+    def settled(self, step: int) -> bool:
+        """As of a schedule: it follows the KL and knows no rise."""
+        return True
 
     def gauges(self) -> dict[str, Tensor | float]:
         """What of the state a log should show."""
@@ -132,7 +142,8 @@ class MinimumRate(Controller, Term):
     KL >= target. With KL charged at 1 its weight is 1 - lambda in all. A lambda above 1 would pay for every further
     nat until it has come down again, and where rec falls by less than a nat for each nat of KL the constraint needs
     none: hence the maximum of 1, which is an autoencoder; where lambda stands there, the constraint need not hold. Beside
-    a KL that is charged less than the maximum, as in annealing, it would pay for every nat just so: refused. A slow mean
+    a KL that is charged less than the maximum, as in annealing or by free bits, it would pay for every nat just so: refused, as
+    is a posterior whose KL nothing can change. A slow mean
     drives lambda, so that it does not swing.
     """
 
@@ -147,6 +158,9 @@ class MinimumRate(Controller, Term):
         self.lr, self.maximum = lr, maximum
         self.keep("multiplier", 0.0)
 
+    def objection(self, head: Head) -> str | None:
+        return fixed(head)
+
     def objection_to(self, least: float) -> str | None:
         if least >= self.maximum:
             return None
@@ -155,6 +169,8 @@ class MinimumRate(Controller, Term):
         )
 
     def forward(self, output: Output) -> Tensor:
+        if not output.kl.shape[1]:  # a model without z, which has none to raise
+            return output.kl.sum()
         shortfall = self.target - output.kl.sum(-1).mean()
         return self.multiplier.to(shortfall) * shortfall
 

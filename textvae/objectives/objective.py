@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from textvae.errors import ConfigError
 from textvae.latents.heads import Head
 from textvae.model import Output
-from textvae.objectives.controllers import Controller
+from textvae.objectives.controllers import Controller, fixed
 from textvae.objectives.rates import RATES, Rate
 from textvae.objectives.schedules import SCHEDULES, Schedule
 from textvae.objectives.term import Term
@@ -71,9 +71,12 @@ def build_objective(
     """The objective of a config with the sections schedule, rate and terms (a mapping from name to settings).
 
     `vocabulary` and `head` are the model's, for terms with networks of their own. Raises ConfigError for an unknown
-    name or setting, a value out of range, and a term that does not go with the posterior or the schedule.
+    name or setting, a value out of range, and a term or a controller that does not go with the posterior, the rate or the
+    schedule.
     """
     schedule = construct(SCHEDULES, config["schedule"], "schedule", steps_per_epoch=steps_per_epoch)
+    if isinstance(schedule, Controller):
+        _refuse(config, "schedule", f"latent {config['latent']['name']!r}", fixed(head))
     rate = construct(RATES, config["rate"], "rate", dimensions=head.size)
     terms: dict[str, Term] = {}
     label = (config.get("condition") or {}).get("decoder", 0)
@@ -84,10 +87,13 @@ def build_objective(
                 f"terms.{name} is {settings!r}, must be a group of settings; ~terms.{name} is without it"
             )
         terms[name] = construct(TERMS, {"name": name, **settings}, f"terms.{name}", **sizes)
-        if (reason := terms[name].objection(head)) is not None:
-            names = f"latent {config['latent']['name']!r} and terms.{name}"
-            raise ConfigError(f"{names} do not go together: {reason}")
-        if (reason := terms[name].objection_to(schedule.least)) is not None:
-            names = f"schedule {config['schedule']['name']!r} and terms.{name}"
-            raise ConfigError(f"{names} do not go together: {reason}")
+        _refuse(config, "latent", f"terms.{name}", terms[name].objection(head))
+        least = 0.0 if rate.free else schedule.least
+        _refuse(config, "rate" if rate.free else "schedule", f"terms.{name}", terms[name].objection_to(least))
     return Objective(schedule, rate, terms)
+
+
+def _refuse(config: Mapping[str, Any], section: str, other: str, reason: str | None) -> None:
+    """ConfigError where there is a reason why what the section chose and the other do not go together."""
+    if reason is not None:
+        raise ConfigError(f"{section} {config[section]['name']!r} and {other} do not go together: {reason}")

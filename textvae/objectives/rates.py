@@ -6,14 +6,23 @@ compared with the threshold lambda; each has its own name here.
 
 from collections.abc import Callable
 from math import inf
+from typing import Protocol
 
 from torch import Tensor
 
-Rate = Callable[[Tensor], Tensor]
+
+class Rate(Protocol):
+    """KL (B,G) -> what is charged for it (B,). free: whether there is a KL above 0 that costs nothing."""
+
+    free: bool
+
+    def __call__(self, kl: Tensor) -> Tensor: ...
 
 
 class TrueKL:
     """sum_j KL_j."""
+
+    free = False
 
     def __call__(self, kl: Tensor) -> Tensor:
         return kl.sum(-1)
@@ -23,8 +32,12 @@ class _Threshold:
     """A free amount of KL, given as nats `per_dimension` or as a `total` over all dimensions.
 
     `dimensions` of z: a group of a KL that has no part for each of them stands for as many as its share. None: each
-    group is one.
+    group is one. Where the KL is a log ratio at one draw of z (`kl_kind` sampled) that is what a threshold is held
+    against: E max(lambda, sample) is above max(lambda, KL), and draws above lambda pull on sentences whose KL is below it, in
+    the forms for each sentence more than in those of a batch's mean.
     """
+
+    free = True
 
     def __init__(
         self, per_dimension: float | None = None, total: float | None = None, dimensions: int | None = None
@@ -44,7 +57,9 @@ class _Threshold:
         return self._per_dimension * ((self._dimensions or groups) / max(groups, 1))
 
     def all(self, groups: int) -> float:
-        """lambda of all groups together."""
+        """lambda of all groups together; of none 0, for a model without z has no KL to charge for."""
+        if not groups:
+            return 0.0
         return self._total if self._total is not None else self.each(groups) * groups
 
 

@@ -8,12 +8,17 @@ from textvae.objectives.controllers import PIControl, SoftFreeBits
 
 
 class Schedule(Protocol):
-    """step -> beta, never below `least`; checkpoints are compared at `final`: the last beta, or a controller's largest."""
+    """step -> beta, never below `least`; checkpoints are compared at `final`: the last beta, or a controller's largest.
+
+    settled: whether the step is no part of a rise, so that a loss compared at `final` may tell that training has come to rest.
+    """
 
     final: float
     least: float
 
     def __call__(self, step: int) -> float: ...
+
+    def settled(self, step: int) -> bool: ...
 
 
 def _span(what: str, epochs: float | None, steps: int | None, steps_per_epoch: int) -> float:
@@ -46,6 +51,9 @@ class Constant:
     def __call__(self, step: int) -> float:
         return self.final
 
+    def settled(self, step: int) -> bool:
+        return True
+
 
 class Linear:
     """beta(t) = start + (end - start) min(t / warmup, 1).
@@ -67,6 +75,9 @@ class Linear:
 
     def __call__(self, step: int) -> float:
         return self.start + (self.final - self.start) * min(step / self.warmup, 1.0)
+
+    def settled(self, step: int) -> bool:
+        return step >= self.warmup
 
 
 class Logistic:
@@ -94,6 +105,9 @@ class Logistic:
     def __call__(self, step: int) -> float:
         low, high = self._sigmoid(0.0), self._sigmoid(1.0)
         return self.final * (self._sigmoid(min(step / self.warmup, 1.0)) - low) / (high - low)
+
+    def settled(self, step: int) -> bool:
+        return step >= self.warmup
 
     def _sigmoid(self, progress: float) -> float:
         return 1 / (1 + math.exp(-self.slope * (progress - 0.5)))
@@ -125,6 +139,9 @@ class Cyclical:
         if step >= self.cycles * self.cycle:
             return self.final
         return self.final * min(step % self.cycle / self.cycle / self.rise, 1.0)
+
+    def settled(self, step: int) -> bool:
+        return step >= self.cycles * self.cycle or step % self.cycle >= self.rise * self.cycle
 
 
 SCHEDULES: dict[str, Callable[..., Schedule]] = {

@@ -24,7 +24,10 @@ FIGURES = (
     "wall_s",
 )
 # Mostly the same for every seed.
-FACTS = ("total_dimensions", "mi_cap", "iw_samples", "iw_sentences", "sentences", "given", "label_entropy")
+FACTS = (
+    *("total_dimensions", "mi_cap", "iw_samples", "iw_sentences", "sentences", "given"),
+    *("label_entropy", "mi_lower_given_label", "mi_cap_given_label"),
+)
 NEEDED = ("neg_elbo", "rec", "kl", "active_units", "total_dimensions", "mi_lower", "mi_upper", "status")
 
 

@@ -22,7 +22,9 @@ class NormANat:
         self.value = 0.0
 
     def see(self, loss: Loss) -> None:
-        self.value = float(loss.logs["gradient_norm"]) / max(float(loss.logs["loss"]), 1e-9)
+        nats = float(loss.logs["loss"])
+        if nats > 0:  # a term may pay for more than all the rest costs
+            self.value = float(loss.logs["gradient_norm"]) / nats
 
 
 class NotCounted(NormANat):

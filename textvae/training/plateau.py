@@ -15,8 +15,9 @@ class Plateau:
 
     The `plateaus`-th one ends the run. None is seen before the epoch numbered `from_epoch` (the first is 0). As in the code of
     He et al. 2019 (there 1/2, 2, 5, 15), a plateau's last score is what the next epochs are compared with, while `best`
-    stays the best of all; with `reload_best` training goes on from the best weights. With a patience of 0 every epoch
-    from `from_epoch` on ends one, better or not: a schedule that is known beforehand.
+    stays the best of all; with `reload_best` training goes on from the best weights. Epochs that end while the KL weight
+    rises (`settled` false) are not waited for: they are compared at a weight that they were not trained at. With a
+    patience of 0 every epoch from `from_epoch` on ends one, better or not: a schedule that is known beforehand.
     """
 
     def __init__(
@@ -38,13 +39,13 @@ class Plateau:
         self.best = self.reference = math.inf
         self.waited = self.seen = 0
 
-    def update(self, score: float, epoch: int) -> Decision:
+    def update(self, score: float, epoch: int, settled: bool = True) -> Decision:
         """`score` (lower is better) at the end of `epoch`."""
         improved = score < self.best
         self.best = min(self.best, score)
         if score <= self.reference:
             self.reference, self.waited = score, 0
-        else:
+        elif settled:
             self.waited += 1
         if self.waited < self.patience or epoch < self.from_epoch:
             return Decision(improved, decay=False, stop=False)

@@ -121,7 +121,9 @@ class Trainer:
             self.save()
 
     def _more(self) -> Batch:
-        return self.batches.draw(self.chance).to(self.device)
+        batch = self.batches.draw(self.chance)
+        self.clock.tokens += batch.tokens
+        return batch.to(self.device)
 
     def _steps_reached(self) -> bool:
         return self.limits.max_steps is not None and self.step >= self.limits.max_steps
@@ -155,7 +157,8 @@ class Trainer:
         release_freed_memory()
         metrics, score = self.validation.measure(self.step, self.epoch + 1)
         self.updater.epoch_end(metrics)
-        decision = self.plateau.update(score, self.epoch)
+        settled = self.objective.schedule.settled(self.step - 1)
+        decision = self.plateau.update(score, self.epoch, settled)
         self.epoch, self.position = self.epoch + 1, 0
         if decision.improved:
             self.best.keep()

@@ -45,7 +45,9 @@ NULLABLE: Mapping[str, Check] = {
     "threads": _whole,
 }
 OPTIONAL: Mapping[str, Check] = {  # on which more than their print depends; null is as good as absent
-    **dict.fromkeys(("kl", "mi_lower", "mi_cap", "label_entropy", *TRUTH), _number),
+    **dict.fromkeys(
+        ("kl", "mi_lower", "mi_cap", "mi_lower_given_label", "mi_cap_given_label", *TRUTH), _number
+    ),
     "first_stage_epochs": _whole,
     "valid_by_rate": _pairs,
 }
