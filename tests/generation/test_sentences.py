@@ -136,6 +136,26 @@ def test_a_model_without_z_still_talks(space: SentenceSpace) -> None:
     assert len(plain.interpolate(A, B, 4, path="spherical")) == 4
 
 
+def test_points_may_come_as_arrays_and_lists_of_any_float(space: SentenceSpace) -> None:
+    z = space.draw(3)
+    expected = space.decode(z)
+    for points in (z.double(), z.numpy(), z.double().numpy(), z.tolist()):
+        assert space.decode(points) == expected
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 5), (3, 2, 4)])
+def test_points_of_another_shape_are_refused(space: SentenceSpace, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"z is of shape \(.*\), must be \(N,4\)"):
+        space.decode(torch.zeros(shape))
+    with pytest.raises(ValueError, match="not finite"):
+        space.decode(torch.full((1, 4), torch.nan))
+
+
+def test_one_text_in_the_place_of_a_list_is_told(space: SentenceSpace) -> None:
+    with pytest.raises(DataError, match="one text was given"):
+        space.analogy(A, B, C)
+
+
 def test_sentences_that_are_cut_are_counted(space: SentenceSpace) -> None:
     heard: list[str] = []
     space.remark = heard.append

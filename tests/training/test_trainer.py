@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.test_experiments import QUIET, composed, shrunk
+from textvae.errors import ConfigError
 from textvae.training import trainer
 from textvae.training.checkpoint import RunFolder
 from textvae.training.files import load_state
@@ -72,6 +73,27 @@ def test_a_run_that_goes_on_in_another_precision_says_so(tmp_path) -> None:
     resume_run(made, tmp_path / "run", console)
     (warning,) = [line for line in said if "matrix products" in line]
     assert "were in float32 so far and are in bfloat16 from here on" in warning
+
+
+def test_a_limit_below_what_a_run_has_done_is_refused_and_changes_nothing(tmp_path) -> None:
+    made = config(3, 100)
+    start_run(made, tmp_path / "run", QUIET)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    made["train"]["max_steps"] = 2
+    with pytest.raises(ConfigError, match=r"train\.max_steps is 2, but this run has done 3 already"):
+        resume_run(made, tmp_path / "run", QUIET)
+    after = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    assert after == before
+
+
+def test_the_batches_that_a_step_asks_for_count_among_its_tokens(tmp_path) -> None:
+    one, many = config(2, 100), config(2, 100)
+    many["updater"] = {"name": "encoder_steps", "steps": 4}
+    tokens = [
+        start_run(made, tmp_path / str(number), QUIET)["train"]["tokens"]
+        for number, made in enumerate((one, many))
+    ]
+    assert tokens[1] > 2 * tokens[0]
 
 
 def test_batches_that_are_asked_for_are_drawn_by_another_stream_than_the_orders_of_epochs(tmp_path) -> None:

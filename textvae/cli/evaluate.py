@@ -26,6 +26,8 @@ SHOWN = (
     "tokens",
     "nll_iw",
     "ppl_iw",
+    "iw_samples",
+    "iw_sentences",
     "neg_elbo",
     "ppl_elbo",
     "rec",

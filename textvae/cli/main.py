@@ -23,7 +23,14 @@ VERBS = {
 }
 
 
-LESS_MEMORY = "a smaller data.batch_size, eval.row_budget or network"
+LESS_MEMORY = {  # what takes less, by verb
+    **dict.fromkeys(
+        ("train", "evaluate"), "a smaller data.batch_size, eval.row_budget or network takes less"
+    ),
+    **dict.fromkeys(
+        ("sample", "interpolate", "reconstruct", "encode", "analogy"), "fewer sentences at a time take less"
+    ),
+}
 
 
 def usage() -> str:
@@ -44,8 +51,9 @@ def usage() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one verb; returns the exit status: 0, 1 for an error said in one line, 130 when interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = run(list(sys.argv[1:] if arguments is None else arguments))
+        status = run(given)
         sys.stdout.flush()
         return status
     except TextVAEError as error:
@@ -64,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MemoryError, RuntimeError) as error:
         if not is_lack_of_memory(error):
             raise
-        return complain(f"out of memory: {LESS_MEMORY} take less ({' '.join(str(error).split())[:160]})")
+        advice = LESS_MEMORY.get(next(iter(given), ""), "it takes more than there is")
+        return complain(f"out of memory: {advice} ({' '.join(str(error).split())[:160]})")
 
 
 def is_lack_of_memory(error: Exception) -> bool:
@@ -79,7 +88,7 @@ def run(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
         return 0
-    if arguments[0] == "--version":
+    if "--version" in arguments:
         print(f"textvae {textvae.__version__}")
         return 0
     verb, *overrides = arguments

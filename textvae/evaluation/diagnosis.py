@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from textvae.evaluation.information import variance_over_sentences
+from textvae.latents.divergence import PER_DIMENSION
 
 ACTIVE_KL = 0.01
 NEAR = 0.9  # of its cap a bound can show no more
@@ -66,9 +67,13 @@ def _of_latent(metrics: Mapping[str, Any]) -> list[str]:
     lower, upper, cap = (metrics[key] for key in ("mi_lower", "mi_upper", "mi_cap"))
     shown, highest, beyond = _beyond_the_label(metrics)
     beside = f", at least {shown:.3f}{beyond}" if beyond else ""
+    units = f"{metrics['active_units']} active units (by the variance of their means)"
+    apart = (
+        f"{active} of {total} dimensions with a KL above {ACTIVE_KL} ({verdict['utilization']:.0%}), {units}"
+    )
+    parted = metrics["kl_kind"] == PER_DIMENSION
     lines = [
-        f"{verdict['status']}: {active} of {total} dimensions active ({verdict['utilization']:.0%}), "
-        f"{metrics['active_units']} active units",
+        f"{verdict['status']}: {apart if parted else f'of {total} dimensions {units}'}",
         f"KL {kl:.3f} nats a sentence{', low' if kl_is_low(kl) else ''}",
         f"mutual information {lower:.3f} to {upper:.3f} nats{beside} (lower bound's cap ln N = {cap:.3f}; "
         f"within batches, He et al. 2019: {metrics['mi_he2019_batch']:.3f})",

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeGuard, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
@@ -21,6 +22,7 @@ from textvae.registry import construct
 
 T = TypeVar("T")
 
+Points = Tensor | np.ndarray | Sequence[Sequence[float]]
 Choice = str | Mapping[str, Any]  # "beam", or {"name": "beam", "size": 10}
 
 
@@ -59,18 +61,30 @@ class SentenceSpace:
         with at_rest(self.model):
             return posterior(self.model, read(self.tokenizer, sentences), label=self.label)
 
-    def points(self, x: Sequence[str] | Tensor) -> Tensor:
-        """N sentences, or points as they are -> (N,Z)."""
-        return x.to(self.device) if isinstance(x, Tensor) else representative(self.encode(x))
+    def points(self, x: Sequence[str] | Points) -> Tensor:
+        """N sentences, or points (N,Z) as they are, such as a tensor or an array of NumPy -> (N,Z).
+
+        ValueError for points of another shape, and for a number that is not finite.
+        """
+        if _is_text(x):
+            return representative(self.encode(x))
+        weight = next(self.model.parameters())
+        z = torch.as_tensor(x, dtype=weight.dtype, device=weight.device)
+        if z.dim() != 2 or z.shape[1] != self.model.latent_size:
+            raise ValueError(f"z is of shape {tuple(z.shape)}, must be (N,{self.model.latent_size})")
+        if not bool(z.isfinite().all()):
+            raise ValueError("z holds numbers that are not finite")
+        return z
 
     def draw(self, n: int, seed: int = 0) -> Tensor:
         """n points z ~ p(z) -> (n,Z). ValueError for n below 1."""
         with at_rest(self.model, seeds(seed)[0]):
             return self._draw(n, self._labels(_whole(n)))
 
-    def decode(self, z: Tensor, decoding: Decoding | Choice = "greedy", seed: int = 0) -> list[str]:
-        """z (N,Z) -> N sentences."""
-        return self._decode(z, self._labels(len(z)), decoding, seed)
+    def decode(self, z: Points, decoding: Decoding | Choice = "greedy", seed: int = 0) -> list[str]:
+        """z (N,Z) -> N sentences. ValueError for points of another shape."""
+        points = self.points(z)
+        return self._decode(points, self._labels(len(points)), decoding, seed)
 
     def sample(
         self,
@@ -129,8 +143,8 @@ class SentenceSpace:
 
     def interpolations(
         self,
-        a: Sequence[str] | Tensor,
-        b: Sequence[str] | Tensor,
+        a: Sequence[str] | Points,
+        b: Sequence[str] | Points,
         steps: int = 7,
         path: Path | Choice | None = None,
         decoding: Decoding | Choice = "greedy",
@@ -150,9 +164,9 @@ class SentenceSpace:
 
     def analogy(
         self,
-        a: Sequence[str] | Tensor,
-        b: Sequence[str] | Tensor,
-        c: Sequence[str] | Tensor,
+        a: Sequence[str] | Points,
+        b: Sequence[str] | Points,
+        c: Sequence[str] | Points,
         decoding: Decoding | Choice = "greedy",
         seed: int = 0,
     ) -> list[str]:
@@ -164,7 +178,7 @@ class SentenceSpace:
         return self.decode(z, decoding, seed)
 
     def neighbours(
-        self, queries: Sequence[str] | Tensor, corpus: Sequence[str], count: int = 5
+        self, queries: Sequence[str] | Points, corpus: Sequence[str], count: int = 5
     ) -> list[list[tuple[str, float]]]:
         """For each query the `count` sentences of the corpus nearest to it, with the distances of their points."""
         if count < 1:
@@ -198,12 +212,19 @@ class SentenceSpace:
             )
         return texts
 
-    def _as_many(self, *groups: Sequence[str] | Tensor) -> list[Tensor]:
+    def _as_many(self, *groups: Sequence[str] | Points) -> list[Tensor]:
         """The points of groups of one size P, each (P,Z)."""
+        for group in groups:
+            if isinstance(group, str):
+                self.encode(group)  # which tells that a list is due
         counts = [len(group) for group in groups]
         if len(set(counts)) > 1:
             raise ValueError(f"there are {', '.join(map(str, counts))} sentences, must be as many of each")
         return [self.points(group) for group in groups]
+
+
+def _is_text(x: Sequence[str] | Points) -> TypeGuard[Sequence[str]]:
+    return isinstance(x, str) or (isinstance(x, Sequence) and all(isinstance(item, str) for item in x))
 
 
 def _whole(n: int) -> int:

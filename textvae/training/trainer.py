@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from textvae.data.batching import Batch, Batcher
-from textvae.errors import CheckpointError, Interrupted, TrainingError
+from textvae.errors import CheckpointError, ConfigError, Interrupted, TrainingError
 from textvae.model import SentenceVAE
 from textvae.objectives.objective import Objective
 from textvae.training.best import Best
@@ -205,6 +205,10 @@ class Trainer:
         except (KeyError, RuntimeError, ValueError) as error:
             first = "".join(str(error).splitlines()[:2])  # the other tensors' lines would follow
             raise CheckpointError(f"{self.folder.last} does not fit the run's config: {first}") from error
+        for name, done in (("max_epochs", self.epoch), ("max_steps", self.step)):
+            limit = getattr(self.limits, name)
+            if limit is not None and limit < done:
+                raise ConfigError(f"train.{name} is {limit}, but this run has done {done} already")
 
     def _stateful(self) -> dict[str, Any]:
         parts = ("model", "objective", "updater", "descent", "plateau", "means", "tracker")
