@@ -156,6 +156,17 @@ def test_one_text_in_the_place_of_a_list_is_told(space: SentenceSpace) -> None:
         space.analogy(A, B, C)
 
 
+def test_a_stream_gives_the_sentences_of_a_sample_as_they_come(space: SentenceSpace) -> None:
+    space.model.train()
+    stream = space.stream(1100, seed=3)
+    state = torch.get_rng_state()
+    first = next(stream)
+    assert 0 < len(first) < 1100
+    assert space.model.training and torch.equal(torch.get_rng_state(), state)
+    assert first + [text for texts in stream for text in texts] == space.sample(1100, seed=3)
+    space.model.eval()
+
+
 def test_sentences_that_are_cut_are_counted(space: SentenceSpace) -> None:
     heard: list[str] = []
     space.remark = heard.append

@@ -13,4 +13,7 @@ def main(overrides: Sequence[str]) -> None:
 
 def sample(config: dict[str, Any]) -> None:
     vae = open_run(config)
-    print(*checked(lambda: vae.sample(config["n"], decoding(config), config["seed"])), sep="\n")
+    ways = decoding(config)
+    stream = checked(lambda: vae.stream(config["n"], ways, config["seed"]))
+    while (texts := checked(lambda: next(stream, None))) is not None:
+        print(*texts, sep="\n", flush=True)

@@ -72,11 +72,7 @@ def evaluate(
             partial(report, "information"),
         )
         metrics = _bounds(seen) | _information_metrics(bounds) | _latent_metrics(seen)
-        metrics |= {"given": model.given} if model.given else {}
-        metrics |= {} if seen.told is None else {"label_entropy": seen.told}
-        if seen.labels is not None:
-            lower, cap = lower_bound_within(seen.posterior, seen.z, seen.labels)
-            metrics |= {"mi_lower_given_label": lower, "mi_cap_given_label": cap}
+        metrics |= _metrics_of_what_is_told(model.given, seen)
         if tc_sentences != 0 and seen.factorised and seen.told is None:
             done = partial(report, "total correlation")
             correlation = total_correlation(seen.posterior, seen.z, tc_sentences, seed, done)
@@ -123,6 +119,16 @@ def _latent_metrics(seen: Measured) -> dict[str, Any]:
         "status": verdict["status"],
         "verdict": verdict,
     }
+
+
+def _metrics_of_what_is_told(given: str, seen: Measured) -> dict[str, Any]:
+    """Of models whose prior or likelihoods are told more than x alone."""
+    metrics: dict[str, Any] = {"given": given} if given else {}
+    metrics |= {} if seen.told is None else {"label_entropy": seen.told}
+    if seen.labels is not None:
+        lower, cap = lower_bound_within(seen.posterior, seen.z, seen.labels)
+        metrics |= {"mi_lower_given_label": lower, "mi_cap_given_label": cap}
+    return metrics
 
 
 def _importance_weighted(

@@ -1,29 +1,23 @@
 """Sentences as points of a model's latent space."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from typing import Any, Self, TypeGuard, TypeVar
+from itertools import chain
+from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
 from textvae.data.tokenization import Tokenizer
-from textvae.errors import ConfigError
 from textvae.generation import latent
+from textvae.generation.choices import Choice, Points, chosen, is_text, numbered, whole
 from textvae.generation.decoding import Decoding, decode_chunks
 from textvae.generation.inference import at_rest, seeds
 from textvae.generation.latent import PATHS, Path, representative
 from textvae.generation.reading import posterior, read
 from textvae.generation.strategies import DECODINGS
 from textvae.model import SentenceVAE
-from textvae.registry import construct
-
-T = TypeVar("T")
-
-Points = Tensor | np.ndarray | Sequence[Sequence[float]]
-Choice = str | Mapping[str, Any]  # "beam", or {"name": "beam", "size": 10}
 
 
 class SentenceSpace:
@@ -49,7 +43,7 @@ class SentenceSpace:
     def given(self, label: str | int) -> Self:
         """The same where every sentence has this label, by name or number. ConfigError where the model knows no such label."""
         conditioned = copy(self)
-        conditioned.label = _numbered(self.labels, label)
+        conditioned.label = numbered(self.labels, label)
         return conditioned
 
     @property
@@ -66,7 +60,7 @@ class SentenceSpace:
 
         ValueError for points of another shape, and for a number that is not finite.
         """
-        if _is_text(x):
+        if is_text(x):
             return representative(self.encode(x))
         weight = next(self.model.parameters())
         z = torch.as_tensor(x, dtype=weight.dtype, device=weight.device)
@@ -79,12 +73,12 @@ class SentenceSpace:
     def draw(self, n: int, seed: int = 0) -> Tensor:
         """n points z ~ p(z) -> (n,Z). ValueError for n below 1."""
         with at_rest(self.model, seeds(seed)[0]):
-            return self._draw(n, self._labels(_whole(n)))
+            return self._draw(n, self._labels(whole(n)))
 
     def decode(self, z: Points, decoding: Decoding | Choice = "greedy", seed: int = 0) -> list[str]:
         """z (N,Z) -> N sentences. ValueError for points of another shape."""
         points = self.points(z)
-        return self._decode(points, self._labels(len(points)), decoding, seed)
+        return list(chain.from_iterable(self._decoded(points, self._labels(len(points)), decoding, seed)))
 
     def sample(
         self,
@@ -98,15 +92,25 @@ class SentenceSpace:
         All of `label` where it is given. Where the model reads labels and none is given each sentence has one of
         its own, all equally likely.
         """
+        return list(chain.from_iterable(self.stream(n, decoding, seed, label)))
+
+    def stream(
+        self,
+        n: int,
+        decoding: Decoding | Choice = "sample",
+        seed: int = 0,
+        label: str | int | None = None,
+    ) -> Iterator[list[str]]:
+        """The sentences of `sample` some at a time, as soon as they are there."""
         if label is not None:
-            return self.given(label).sample(n, decoding, seed)
-        labels = self._labels(_whole(n))
+            return self.given(label).stream(n, decoding, seed)
+        labels = self._labels(whole(n))
         if labels is None and self.labels:
             chance = torch.Generator().manual_seed(seeds(seed)[2])
-            labels = torch.randint(len(self.labels), (_whole(n),), generator=chance).to(self.device)
+            labels = torch.randint(len(self.labels), (whole(n),), generator=chance).to(self.device)
         with at_rest(self.model, seeds(seed)[0]):
             z = self._draw(n, labels)
-        return self._decode(z, None if labels is None else labels[:n], decoding, seed)
+        return self._decoded(z, None if labels is None else labels[:n], decoding, seed)
 
     def reconstruct(
         self,
@@ -157,7 +161,7 @@ class SentenceSpace:
         """
         starts, ends = self._as_many(a, b)
         natural = self.model.head.path if path is None else path
-        way = _chosen(PATHS, natural, "path")(starts, ends, steps)  # (steps,P,Z)
+        way = chosen(PATHS, natural, "path")(starts, ends, steps)  # (steps,P,Z)
         way[1:-1] = self.model.head.onto_space(way[1:-1])
         texts = self.decode(way.transpose(0, 1).flatten(0, 1), decoding, seed)
         return [texts[start : start + steps] for start in range(0, len(texts), steps)]
@@ -196,21 +200,26 @@ class SentenceSpace:
     def _draw(self, n: int, labels: Tensor | None) -> Tensor:
         """n points of p(z), or of p(z|label) for the first n of the labels."""
         prior = self.model.prior_given(labels)
-        return prior.sample(torch.Size([] if prior.batch_shape else [_whole(n)]))[:n]
+        return prior.sample(torch.Size([] if prior.batch_shape else [whole(n)]))[:n]
 
-    def _decode(self, z: Tensor, labels: Tensor | None, decoding: Decoding | Choice, seed: int) -> list[str]:
-        strategy = _chosen(DECODINGS, decoding, "decoding")
-        texts, cut = [], 0
+    def _decoded(
+        self, z: Tensor, labels: Tensor | None, decoding: Decoding | Choice, seed: int
+    ) -> Iterator[list[str]]:
+        strategy = chosen(DECODINGS, decoding, "decoding")
         with at_rest(self.model):
             told = self.model.decoder_input(z.to(self.device), labels)
-            for chunk in decode_chunks(self.model.decoder, told, strategy, seeds(seed)[1]):
-                texts += self.tokenizer.decode(chunk.ids)
-                cut += int((~chunk.finished).sum())
+        chunks, cut = decode_chunks(self.model.decoder, told, strategy, seeds(seed)[1]), 0
+        while True:
+            with at_rest(self.model):  # and not while a caller has the turn
+                chunk = next(chunks, None)
+            if chunk is None:
+                break
+            cut += int((~chunk.finished).sum())
+            yield self.tokenizer.decode(chunk.ids)
         if cut:
             self.remark(
-                f"note: {cut} of {len(texts)} sentences were cut at max_length={strategy.max_length}, before their end"
+                f"note: {cut} of {len(z)} sentences were cut at max_length={strategy.max_length}, before their end"
             )
-        return texts
 
     def _as_many(self, *groups: Sequence[str] | Points) -> list[Tensor]:
         """The points of groups of one size P, each (P,Z)."""
@@ -221,34 +230,3 @@ class SentenceSpace:
         if len(set(counts)) > 1:
             raise ValueError(f"there are {', '.join(map(str, counts))} sentences, must be as many of each")
         return [self.points(group) for group in groups]
-
-
-def _is_text(x: Sequence[str] | Points) -> TypeGuard[Sequence[str]]:
-    return isinstance(x, str) or (isinstance(x, Sequence) and all(isinstance(item, str) for item in x))
-
-
-def _whole(n: int) -> int:
-    """The least multiple of 16 that holds n: torch draws in sixteens, and only whole ones are the same for every n."""
-    if not isinstance(n, int) or n < 1:
-        raise ValueError(f"n is {n!r}, must be a whole number of at least 1")
-    return -(-n // 16) * 16
-
-
-def _numbered(names: Sequence[str], label: str | int) -> int:
-    """The number of a label given by its name or its number. ConfigError for one that is not among `names`."""
-    if not names:
-        raise ConfigError(f"label is {label!r}, but this model has no labels: it was trained without any")
-    if str(label) in names:
-        return names.index(str(label))
-    if isinstance(label, int) and not isinstance(label, bool) and 0 <= label < len(names):
-        return label
-    raise ConfigError(
-        f"label is {label!r}, must be one of {', '.join(names)}, or a number from 0 to {len(names) - 1}"
-    )
-
-
-def _chosen(registry: Mapping[str, Callable[..., T]], choice: T | Choice, what: str) -> T:
-    """The object that a choice names, or the object itself. ConfigError for an unknown name or setting."""
-    if isinstance(choice, str):
-        return construct(registry, {"name": choice}, what)
-    return construct(registry, choice, what) if isinstance(choice, Mapping) else choice
