@@ -184,6 +184,8 @@ def test_a_way_of_another_shape_stays_where_z_lies(space: SentenceSpace, latent:
     other.interpolations(ends[:1], ends[1:], steps=5, path="linear")
     torch.testing.assert_close(seen[0], model.head.onto_space(seen[0]))
     torch.testing.assert_close(seen[0][[0, -1]], ends)
+    other.interpolations(ends[:1], ends[1:], steps=2, path="linear")
+    torch.testing.assert_close(seen[1], ends)
 
 
 def test_the_first_draws_are_the_same_for_every_n(space: SentenceSpace) -> None:

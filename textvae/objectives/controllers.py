@@ -143,8 +143,7 @@ class MinimumRate(Controller, Term):
     nat until it has come down again, and where rec falls by less than a nat for each nat of KL the constraint needs
     none: hence the maximum of 1, which is an autoencoder; where lambda stands there, the constraint need not hold. Beside
     a KL that is charged less than the maximum, as in annealing or by free bits, it would pay for every nat just so: refused, as
-    is a posterior whose KL nothing can change. A slow mean
-    drives lambda, so that it does not swing.
+    is a posterior whose KL nothing can change. A slow mean drives lambda, so that it does not swing.
     """
 
     multiplier: Tensor
