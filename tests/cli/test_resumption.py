@@ -175,8 +175,12 @@ def test_an_empty_limit_is_refused_as_it_is_for_a_new_run(run) -> None:
     assert (run / "config.json").read_bytes() == before and (run / "summary.json").exists()
 
 
-def test_a_run_that_has_passed_its_limit_ends_where_it_is(run) -> None:
-    assert inside("train", f"resume={run}", "train.max_steps=1").returncode == 0
+def test_a_limit_that_a_run_has_passed_is_refused_and_the_one_that_ends_it_named(run) -> None:
+    before = (run / "config.json").read_bytes()
+    said = "train.max_steps is 1, but this run has done 2 already: train.max_steps=2 ends it here"
+    says_one_line(inside("train", f"resume={run}", "train.max_steps=1"), said)
+    assert (run / "config.json").read_bytes() == before
+    assert inside("train", f"resume={run}", "train.max_steps=2").returncode == 0
     assert summary(run)["train"]["steps"] == 2
 
 

@@ -48,7 +48,7 @@ def resume_run(
 ) -> dict[str, Any]:
     """Goes on with the run in `run_dir` exactly where its last saved state was, or with its beginning where none was.
 
-    config.json is then `config`. CheckpointError where another process trains in it. One that has passed its limits ends there.
+    config.json is then `config`. CheckpointError where another process trains in it, ConfigError for a limit that it has passed.
     """
     folder = RunFolder(run_dir)
     with only_writer(folder.path):

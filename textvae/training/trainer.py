@@ -208,7 +208,9 @@ class Trainer:
         for name, done in (("max_epochs", self.epoch), ("max_steps", self.step)):
             limit = getattr(self.limits, name)
             if limit is not None and limit < done:
-                raise ConfigError(f"train.{name} is {limit}, but this run has done {done} already")
+                raise ConfigError(
+                    f"train.{name} is {limit}, but this run has done {done} already: train.{name}={done} ends it here"
+                )
 
     def _stateful(self) -> dict[str, Any]:
         parts = ("model", "objective", "updater", "descent", "plateau", "means", "tracker")
