@@ -23,6 +23,7 @@ SIZES = {
     "decoder": {"embedding": 6, "hidden": 6},
     "latent": {"size": 4},
 }
+SHORT = {"name": "sample", "max_length": 8}  # what has not learnt hardly ends a sentence
 QUIET = Console(lambda line: None, lambda what, done, of: None)
 
 
@@ -71,13 +72,13 @@ def test_experiment_runs_from_end_to_end(experiment, tmp_path):
     config["train"]["max_steps"] = 3
     assert resume_run(config, folder, QUIET)["train"]["steps"] == 3
     vae = textvae.load(folder)
-    assert len(vae.sample(3)) == 3
-    assert len((vae.given(0) if vae.labels else vae).interpolate(steps=4)) == 4
+    assert len(vae.sample(3, SHORT)) == 3
+    assert len((vae.given(0) if vae.labels else vae).interpolate(steps=4, decoding=SHORT)) == 4
     if vae.model.decoder.given:
         with pytest.raises(ConfigError, match="it has no p\\(x\\)"):
-            vae.log_prob(vae.sample(2), samples=2)
+            vae.log_prob(vae.sample(2, SHORT), samples=2)
     else:
-        assert vae.log_prob(vae.sample(2), samples=2).shape == (2,)
+        assert vae.log_prob(vae.sample(2, SHORT), samples=2).shape == (2,)
 
 
 def test_what_steers_an_objective_moves_once_a_step_and_goes_on_where_it_was(tmp_path):

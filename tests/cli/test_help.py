@@ -1,10 +1,8 @@
 """Each verb's help is its own: its name, the groups that it takes, its keys."""
 
 import pytest
-from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from tests.cli.process import inside
-from textvae.cli.help import template, with_help
+from tests.cli.process import inside, says_one_line, textvae
 
 GROUPS = {
     "analogy": {"decoding"},
@@ -40,11 +38,24 @@ def test_help_of_train_lists_what_a_run_is_made_of():
     assert "grammar/collapse" in text and "latent:\n  name: none" in text
 
 
-def test_only_who_asks_gets_help():
-    assert with_help("sample", ["n=3"]) == ["n=3"]
+def test_help_imports_no_torch():
+    done = textvae("sample", "--help", PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 0 and "\ncheckpoint: ???\n" in done.stdout
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "omegaconf" in imported and not {"torch", "textvae.cli.sample"} & imported
 
 
-@pytest.mark.parametrize("verb", ["train", *GROUPS])
-def test_hydra_reads_the_template_as_it_is(verb):
-    override = OverridesParser.create().parse_override(with_help(verb, ["--help"])[-1])
-    assert override.value() == template(verb)
+def test_help_is_of_what_the_other_words_choose(tmp_path):
+    own = tmp_path / "mine" / "experiment" / "own.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("# @package _global_\nname: of my own\nseed: 7\nrun_dir: runs/${name}\n")
+    words = ("train", "--config-dir", "mine", "experiment=own", "-h")
+    text = inside(*words, cwd=tmp_path).stdout
+    assert "name: of my own\n" in text and "seed: 7\n" in text and "run_dir: runs/${name}\n" in text
+    assert "run_dir: runs/of my own\n" in inside(*words, "--resolve", cwd=tmp_path).stdout
+    says_one_line(inside("train", "--help", "latnt.size=3"), "'latnt.size'; close to it: latent.size")
+    says_one_line(inside("sample", "--hepl", "--help"), "there is no flag '--hepl'")
+
+
+def test_keys_stand_as_they_are_given():
+    assert "\nn: 10\n" in inside("sample", "--help").stdout

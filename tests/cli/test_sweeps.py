@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,7 +33,8 @@ from textvae.training.files import load_state
 
 CONF = config_directory()
 READY = sorted(path.stem for path in (CONF / "sweep").glob("*.yaml"))
-LONG = [*EPOCHS, "train.checkpoint_minutes=0.0001", "train.max_epochs=6"]
+SIX = [*EPOCHS, "train.max_epochs=6"]
+LONG = [*SIX, "train.checkpoint_minutes=0.0001"]
 
 
 def sweep(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
@@ -50,19 +53,27 @@ def begin(folder: Path, *overrides: str) -> subprocess.Popen:
     return process
 
 
-@pytest.fixture
-def jobs_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def jobs_within() -> Iterator[None]:
     """Jobs run in this process, which is quicker where nothing of processes of their own is in question."""
 
     def run(command: list[str], *, input: str, **how: Any) -> subprocess.CompletedProcess[str]:
         assert command[1:] == ["-m", "textvae.cli.job"]
         request = json.loads(input) | {"parent": os.getppid()}
-        with monkeypatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "stdin", io.StringIO(json.dumps(request)))
             job.main()
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr(sweep_module, "subprocess", SimpleNamespace(run=run))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep_module, "subprocess", SimpleNamespace(run=run))
+        yield
+
+
+@pytest.fixture
+def jobs_inside() -> Iterator[None]:
+    with jobs_within():
+        yield
 
 
 def states(folder: Path) -> dict[str, str]:
@@ -74,7 +85,8 @@ def states(folder: Path) -> dict[str, str]:
 def whole(tmp_path_factory) -> Path:
     """A sweep of three seeds that nothing interrupts."""
     folder = tmp_path_factory.mktemp("sweeps") / "whole"
-    done = sweep(folder, *LONG, "seed=0,1,2")
+    with jobs_within():
+        done = inside("train", "-m", *SIX, "seed=0,1,2", f"sweep_dir={folder}", cwd=folder.parent)
     assert done.returncode == 0, done.stderr
     assert states(folder) == dict.fromkeys(("seed-0", "seed-1", "seed-2"), "finished")
     return folder
@@ -98,7 +110,8 @@ def test_the_same_command_goes_on_where_a_sweep_ended(whole, tmp_path, number):
         assert process.returncode == 130
         assert "Error executing job" not in log and "Traceback" not in log
         assert log.splitlines()[-1].startswith("textvae: stopped; go on with: textvae train -m ")
-    done = sweep(folder, *LONG, "seed=0,1,2")
+    with jobs_within():
+        done = inside("train", "-m", *LONG, "seed=0,1,2", f"sweep_dir={folder}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "3 jobs finished (1 of them before), 0 failed" in done.stderr
     assert (folder / "seed-0" / "summary.json").stat().st_mtime_ns == first
@@ -140,7 +153,8 @@ def test_a_job_stopped_in_its_first_stage_goes_on_there(tmp_path):
     assert process.wait(60) == 130 and states(tmp_path / "mine") == {"run": "open"}
     stopped_at = load_state(job / "pretraining" / "last.safetensors")["step"]
     assert not (job / "last.safetensors").exists()
-    done = inside("train", "-m", *stages, cwd=tmp_path)
+    with jobs_within():
+        done = inside("train", "-m", *stages, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     steps = summary(job / "pretraining")["train"]["steps"]
     assert 0 < stopped_at < steps == summary(job)["train"]["steps"]
@@ -331,12 +345,13 @@ def test_a_launcher_that_starts_all_jobs_at_once_can_be_given_one_at_a_time(tmp_
     assert (first / "summary.json").stat().st_mtime_ns < begun
 
 
+@pytest.mark.usefixtures("jobs_inside")
 def test_optuna_proposes_what_is_finished_again(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     overrides = [*SMALL, "sweep=optuna", "experiment=grammar/annealing", "hydra.sweeper.n_trials=2"]
     overrides += ["sweep_dir=mine"]
     for finished in ("2 jobs finished (0 of them before)", "2 jobs finished (2 of them before)"):
-        done = textvae("train", *overrides, cwd=tmp_path)
+        done = inside("train", *overrides, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert finished in done.stderr
     assert "best_value" in (tmp_path / "mine" / "optimization_results.yaml").read_text()

@@ -12,9 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
-from textvae.cli.flags import flags_last, one_word_flags
+from textvae.cli.flags import flags_last, one_word_flags, without_flags
 from textvae.cli.folders import job_folder
-from textvae.cli.help import with_help
 from textvae.cli.locations import config_directory
 from textvae.cli.overrides import (
     WITHOUT_DEFAULT,
@@ -63,10 +62,16 @@ def run(verb: str, overrides: Sequence[str], task: Task) -> None:
 
 def composed(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
     """The config that conf/VERB.yaml and the overrides give, without running anything. ConfigError for what Hydra refuses."""
+    return plain(unresolved(verb, overrides), verb)
+
+
+def unresolved(verb: str, words: Sequence[str]) -> DictConfig:
+    """The same with its references as they stand and what must be given left open; flags may stand among the overrides."""
+    overrides = without_flags(words)
     try:
         check(verb, overrides)
         with composing():
-            return plain(hydra.compose(verb, with_text(overrides)), verb)
+            return hydra.compose(verb, with_text(overrides))
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise ConfigError(said_by_hydra(error, verb)) from error
 
@@ -83,10 +88,10 @@ def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) 
 
     try:
         check(verb, overrides)
-        sys.argv = [f"textvae {verb}", *flags_last(with_help(verb, with_text(overrides)))]
+        sys.argv = [f"textvae {verb}", *flags_last(with_text(overrides))]
         hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=verb)(first)()
     except SystemExit as end:
-        if end.code:  # it ends so after help, too
+        if end.code:  # it ends so after --cfg and --info, too
             raise
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise ConfigError(said_by_hydra(error, verb)) from error

@@ -1,12 +1,14 @@
 """Flags among overrides. Hydra's own reader knows them only before or after all overrides, and refuses by a page of usage."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from textvae.errors import ConfigError
-from textvae.keys import OWN_FOLDER
+from textvae.keys import OWN_FOLDER, key_of
 
 MULTIRUN = ("-m", "--multirun")
-ALONE = (*MULTIRUN, "-h", "--help", "-r", "--run", "--resolve", "--version", "--hydra-help")
+HELP_FLAGS = ("-h", "--help")
+ALONE = (*MULTIRUN, *HELP_FLAGS, "-r", "--run", "--resolve", "--version", "--hydra-help")
 SHORT = {
     "-cd": OWN_FOLDER,
     "-cp": "--config-path",
@@ -36,6 +38,18 @@ def one_word_flags(arguments: Sequence[str]) -> list[str]:
         word = left.pop(0)
         words.append(_flag(word, left) if is_flag(word) else word)
     return words
+
+
+def without_flags(words: Sequence[str]) -> list[str]:
+    """The overrides alone, the folder of the user's own configs as one of them: to compose without a command line."""
+    folders = [
+        Path(word.partition("=")[2]).absolute()
+        for word in words
+        if is_flag(word) and key_of(word) == OWN_FOLDER
+    ]
+    quoted = ",".join(f"'file://{folder}'" for folder in folders)
+    search = [f"hydra.searchpath=[{quoted}]"] if folders else []
+    return [*search, *(word for word in words if not is_flag(word))]
 
 
 def flags_last(words: Sequence[str]) -> list[str]:

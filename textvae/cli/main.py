@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import textvae
+from textvae.cli.flags import HELP_FLAGS
 from textvae.cli.stderr import say
 from textvae.errors import TextVAEError
 
@@ -23,6 +24,7 @@ VERBS = {
 }
 
 
+WITHOUT_CONFIG = ("report", "remedies")  # they take words, and print help of their own
 LESS_MEMORY = {  # what takes less, by verb
     **dict.fromkeys(
         ("train", "evaluate"), "a smaller data.batch_size, eval.row_budget or network takes less"
@@ -85,7 +87,7 @@ def is_lack_of_memory(error: Exception) -> bool:
 
 
 def run(arguments: Sequence[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    if not arguments or arguments[0] in (*HELP_FLAGS, "help"):
         print(usage())
         return 0
     if "--version" in arguments:
@@ -94,6 +96,9 @@ def run(arguments: Sequence[str]) -> int:
     verb, *overrides = arguments
     if verb not in VERBS:
         return complain(f"unknown verb {verb!r}; known: {', '.join(VERBS)}")
+    if set(HELP_FLAGS) & set(overrides) and verb not in WITHOUT_CONFIG:
+        importlib.import_module("textvae.cli.help").main(verb, overrides)
+        return 0
     return int(importlib.import_module(f"textvae.cli.{verb.replace('-', '_')}").main(overrides) or 0)
 
 

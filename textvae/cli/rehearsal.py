@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from hydra import compose
@@ -14,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from textvae.cli.compose import plain, said_by_hydra
-from textvae.cli.flags import is_flag
+from textvae.cli.flags import without_flags
 from textvae.cli.metric import check_metric
 from textvae.cli.overrides import composing, with_text
 from textvae.cli.sweep_settings import is_section, value_of
@@ -66,11 +65,7 @@ def rehearse(settings: Sequence[str], progress: Progress = lambda what, done, of
 
 def _given(settings: Sequence[str]) -> Values:
     """What the command line says."""
-    folders = [Path(item.partition("=")[2]).absolute() for item in settings if is_flag(item) and "=" in item]
-    quoted = [f"'file://{folder}'" for folder in folders]
-    search = [f"hydra.searchpath=[{','.join(quoted)}]"] if folders else []
-    items = [*search, *with_text([item for item in settings if not is_flag(item)])]
-    return _each_of(_parser().parse_overrides(items))
+    return _each_of(_parser().parse_overrides(with_text(without_flags(settings))))
 
 
 def _params(given: Values) -> Values:

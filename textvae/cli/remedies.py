@@ -6,6 +6,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from textvae.cli.flags import HELP_FLAGS
 from textvae.cli.locations import config_directory
 from textvae.errors import ConfigError
 
@@ -71,7 +72,7 @@ def described(remedy: Remedy) -> str:
 def main(arguments: Sequence[str]) -> None:
     remedies = read_remedies(config_directory() / "remedies.yaml")
     families = list(dict.fromkeys(remedy.family for remedy in remedies))
-    if {"-h", "--help"} & set(arguments):
+    if set(HELP_FLAGS) & set(arguments):
         print(f"{HELP}\n\nfamilies: {', '.join(families)}")
         return
     unknown = [item for item in arguments if item not in families]

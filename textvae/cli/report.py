@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from textvae.cli.flags import HELP_FLAGS
 from textvae.errors import ConfigError
 from textvae.reporting.comparison import results
 from textvae.reporting.runs import read_runs
@@ -16,7 +17,7 @@ With output=FOLDER also as Markdown, CSV and JSON, with figures and one page, re
 
 def main(arguments: Sequence[str]) -> int:
     """Exit status 1 where no run has a result."""
-    if {"-h", "--help"} & set(arguments):
+    if set(HELP_FLAGS) & set(arguments):
         print(f"{USAGE}\n\n{HELP}")
         return 0
     outputs = [item.removeprefix("output=") for item in arguments if item.startswith("output=")]

@@ -19,13 +19,13 @@ from textvae.training.sweeps import WHICH
 
 
 def is_sweep(overrides: Sequence[str]) -> bool:
-    """Whether Hydra is to run several jobs, and not to print help or a config."""
+    """Whether Hydra is to run several jobs, and not to print a config."""
     flags = {item for item in overrides if is_flag(item) and key_of(item) != OWN_FOLDER}
     return flags <= set(MULTIRUN) and bool(flags or any(key_of(item) == "sweep" for item in overrides))
 
 
 def refuse_settings_of_sweeps(overrides: Sequence[str]) -> None:
-    """ConfigError for what only a sweep reads, beside a single run. Where help or a config is printed there is neither."""
+    """ConfigError for what only a sweep reads, beside a single run. Where a config is printed there is neither."""
     if any(is_flag(item) and key_of(item) != OWN_FOLDER for item in overrides):
         return
     for key in ("sweep_dir", "jobs", "launcher", "metric"):

@@ -149,9 +149,7 @@ class GrammarCorpus:
         return Corpus(
             name="grammar",
             splits={split: Reread(partial(self._draws, grammar, split)) for split in SPLITS},
-            fingerprint=hashlib.sha256(
-                repr((self, _table(grammar), grammar.topic_names)).encode()
-            ).hexdigest(),
+            fingerprint=hashlib.sha256(f"({self!r}, {_written(grammar)})".encode()).hexdigest(),
             labels={split: Reread(partial(self._labels, grammar, split)) for split in SPLITS},
             facts=partial(self._facts, grammar),
             known_labels=grammar.topic_names,
@@ -195,6 +193,12 @@ def _table(grammar: Grammar) -> dict[Plan, tuple[Phrase, float]]:
             p = prod(p for _, p in parts) / len(grammar.topics)
             table[plan] = (RULES[plan.pattern](plan, topic), p)
     return table
+
+
+@lru_cache(maxsize=8)
+def _written(grammar: Grammar) -> str:
+    """All that its draws depend on."""
+    return f"{_table(grammar)!r}, {grammar.topic_names!r}"
 
 
 @lru_cache(maxsize=8)
