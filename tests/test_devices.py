@@ -50,7 +50,7 @@ def test_likelihoods_and_kl_are_those_of_the_cpu(device):
         expected = here.log_likelihood(batch, z)
         got = there.log_likelihood(batch.to(device), z.to(device))
         torch.testing.assert_close(got.cpu(), expected, atol=1e-4, rtol=1e-5)
-        found = evaluate(there, [batch.to(device)], iw_samples=70, tc_sentences=None)
+        found = evaluate(there, [batch.to(device)], iw_samples=70, tc_sentences=None, fisher_sentences=None)
         assert found["kl"] == pytest.approx(evaluate(here, [batch])["kl"], abs=1e-4)
         assert math.isfinite(found["nll_iw"]) and found["nll_iw"] < found["neg_elbo"] + 1
 

@@ -100,7 +100,7 @@ def test_the_importance_weighted_bound_is_not_above_the_elbo_of_the_same_weights
 def test_the_bounds_on_information_are_in_order(family):
     model = stirred(family)
     batches = [labelled((length,) * 8, seed=length) for length in (3, 4, 5, 6)]
-    found = evaluate(model, batches, iw_samples=3, tc_sentences=None)
+    found = evaluate(model, batches, iw_samples=3, tc_sentences=None, fisher_sentences=None)
     assert found["mi_lower"] <= math.log(32) + 1e-9
     error = math.hypot(found["mi_lower_stderr"], found["mi_upper_stderr"])
     assert found["mi_lower"] <= found["mi_upper"] + 3 * error + 1e-9

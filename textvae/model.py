@@ -93,11 +93,20 @@ class SentenceVAE(nn.Module):
         """What the decoder reads in the place of z (..,N,Z), labels (N,): z itself, or [z; the label's vector]."""
         return self.condition.decoder(z, labels)
 
+    def states(self, batch: Batch, z: Tensor) -> Tensor:
+        """What the output layer reads before each word, z (S,B,Z) -> (S,B,T,H)."""
+        return self.decoder.hidden(
+            batch.inputs, self.decoder_input(z, batch.labels), partial(self.read, batch)
+        )
+
+    @property
+    def output_weight(self) -> Tensor:
+        """W (V,H): logits of the next word are W h, h of `states`."""
+        return self.decoder.output.weight
+
     def log_likelihood(self, batch: Batch, z: Tensor) -> Tensor:
         """log p(x|z), z (S,B,Z) -> (S,B), nats a sentence with its end; padding counts nothing."""
-        told, mask = self.decoder_input(z, batch.labels), batch.mask
-        hidden = self.decoder.hidden(batch.inputs, told, partial(self.read, batch))
-        weight = self.decoder.output.weight
+        hidden, weight, mask = self.states(batch, z), self.output_weight, batch.mask
         if bool(mask.all()):  # no padding, so nothing to pick out and put back
             words = self.cross_entropy(hidden.flatten(1, 2), weight, batch.targets.flatten())
             return words.view(hidden.shape[:-1]).sum(-1)

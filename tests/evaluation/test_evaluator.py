@@ -278,7 +278,14 @@ def test_progress_counts_the_sentences_of_each_stage():
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("iw_samples", -1), ("iw_sentences", 0), ("tc_sentences", -1), ("row_budget", 0)]
+    ("setting", "value"),
+    [
+        ("iw_samples", -1),
+        ("iw_sentences", 0),
+        ("tc_sentences", -1),
+        ("fisher_sentences", -1),
+        ("row_budget", 0),
+    ],
 )
 def test_counts_out_of_range_are_refused(setting: str, value: int):
     model = LinearGaussian()

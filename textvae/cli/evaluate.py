@@ -36,6 +36,8 @@ SHOWN = (
     "total_correlation",
     "dimension_wise_kl",
     "active_units",
+    "fisher_directions",
+    "fisher_rate",
     "mi_lower",
     "mi_upper",
 )

@@ -11,6 +11,7 @@ from textvae.data.batching import Batch
 from textvae.errors import ConfigError, DataError
 from textvae.evaluation.decomposition import kl_parts, total_correlation
 from textvae.evaluation.diagnosis import diagnose
+from textvae.evaluation.geometry import fisher_information, spectrum
 from textvae.evaluation.information import (
     Information,
     active_units,
@@ -20,7 +21,7 @@ from textvae.evaluation.information import (
 )
 from textvae.evaluation.likelihood import LatentVariableModel, importance_weighted_log_prob, perplexity
 from textvae.evaluation.passes import Measured, measuring, one_pass
-from textvae.latents.distributions import facts, is_deterministic
+from textvae.latents.distributions import facts, is_deterministic, select
 from textvae.latents.divergence import PER_DIMENSION
 
 # The numbers that every evaluation gives, `kl_aggregate` alone where there is one p(z), `label_entropy` where there is
@@ -30,7 +31,7 @@ FIGURES = (
     *("mi_lower", "mi_lower_stderr", "mi_upper", "mi_upper_stderr", "mi_cap", "mi_he2019_batch", "mi_li2019"),
     *("active_units", "total_dimensions", "label_entropy", "mi_lower_given_label", "mi_cap_given_label"),
 )
-# (stage, done, in all): "elbo", "information", "likelihood" count sentences, "total correlation" dimensions.
+# (stage, done, in all): "elbo", "information", "likelihood", "geometry" count sentences, "total correlation" dimensions.
 Progress = Callable[[str, int, int], None]
 
 
@@ -41,6 +42,7 @@ def evaluate(
     iw_samples: int = 0,
     iw_sentences: int | None = None,
     tc_sentences: int | None = 0,
+    fisher_sentences: int | None = 0,
     seed: int = 0,
     row_budget: int = 1024,
     progress: Progress | None = None,
@@ -50,33 +52,30 @@ def evaluate(
     With iw_samples = K > 0 also nll_iw and ppl_iw, for which at most `iw_sentences` sentences, drawn
     uniformly by `seed`, are decoded K times, `row_budget` at once. Unless tc_sentences is 0 also the parts of a KL
     that factorises, the total correlation over as many sentences (None: all), which takes Z times as long as the
-    information, itself as N^2. `given` is there where the likelihoods are not those of x alone: what they are told
-    beside z. The same arguments give the same numbers; the model's modes and the random state are left as they were.
-    `label_entropy`, nats, is there where the prior is given a label: what I(x; z) may hold that the KL does not pay for;
-    mi_lower_given_label where prior or decoder are: what z tells beyond it.
+    information, itself as N^2; unless fisher_sentences is 0, and but for posteriors that are points, what the Fisher
+    information of p(x|z) at the modes of as many tells. The same arguments give the same numbers; the model's modes
+    and the random state are left as they were.
+    `given` is there where the likelihoods are not those of x alone: what they are told beside z; `label_entropy`, nats,
+    where the prior is given a label: what I(x; z) may hold that the KL does not pay for; mi_lower_given_label where
+    prior or decoder are: what z tells beyond it.
     Raises ConfigError for counts out of range, DataError where there is no sentence.
     """
-    _check(iw_samples, iw_sentences, tc_sentences, row_budget)
+    _check(iw_samples, iw_sentences, tc_sentences, fisher_sentences, row_budget)
     held = list(batches)
     if not held:
         raise DataError("there is no sentence to evaluate: the split gave no batch")
     report = progress or _silent
     with measuring(model, seed) as device:
         seen = one_pass(model, held, device, partial(report, "elbo"))
-        bounds = information(
-            seen.posterior,
-            seen.z,
-            seen.kl.sum(-1),
-            seen.batch_sizes,
-            seen.told,
-            partial(report, "information"),
-        )
+        done = partial(report, "information")
+        bounds = information(seen.posterior, seen.z, seen.kl.sum(-1), seen.batch_sizes, seen.told, done)
         metrics = _bounds(seen) | _information_metrics(bounds) | _latent_metrics(seen)
         metrics |= _metrics_of_what_is_told(model.given, seen)
         if tc_sentences != 0 and seen.factorised and seen.told is None:
-            done = partial(report, "total correlation")
-            correlation = total_correlation(seen.posterior, seen.z, tc_sentences, seed, done)
-            metrics |= kl_parts(metrics["kl"], bounds.lower, correlation)
+            metrics |= _parts(seen, bounds, tc_sentences, seed, partial(report, "total correlation"))
+        if fisher_sentences != 0 and not is_deterministic(seen.posterior):
+            chosen = _subset(held, fisher_sentences, seed, device)
+            metrics |= _fisher(model, chosen, seen, row_budget, partial(report, "geometry"))
         if iw_samples:
             chosen = _subset(held, iw_sentences, seed, device)
             metrics |= _importance_weighted(
@@ -163,6 +162,30 @@ def _importance_weighted(
     }
 
 
+def _parts(
+    seen: Measured, bounds: Information, sentences: int | None, seed: int, done: Callable[[int, int], None]
+) -> dict[str, float]:
+    correlation = total_correlation(seen.posterior, seen.z, sentences, seed, done)
+    return kl_parts(float(seen.kl.sum(-1).mean()), bounds.lower, correlation)
+
+
+def _fisher(
+    model: LatentVariableModel,
+    chosen: Sequence[tuple[Tensor, Batch]],
+    seen: Measured,
+    row_budget: int,
+    done: Callable[[int, int], None],
+) -> dict[str, Any]:
+    """The spectrum of the Fisher information at the modes of the chosen sentences' posteriors."""
+    found: list[Tensor] = []
+    count = sum(len(rows) for rows, _ in chosen)
+    for rows, batch in chosen:
+        modes = select(seen.posterior, rows).mode
+        found.append(fisher_information(model, batch, modes, row_budget))
+        done(sum(map(len, found)), count)
+    return spectrum(torch.cat(found), seen.unit_variance) | {"fisher_sentences": count}
+
+
 def _subset(
     batches: Sequence[Batch], sentences: int | None, seed: int, device: torch.device
 ) -> list[tuple[Tensor, Batch]]:
@@ -181,7 +204,13 @@ def _subset(
     return [(rows.to(device), batch.to(device)) for rows, batch in picked]
 
 
-def _check(iw_samples: int, iw_sentences: int | None, tc_sentences: int | None, row_budget: int) -> None:
+def _check(
+    iw_samples: int,
+    iw_sentences: int | None,
+    tc_sentences: int | None,
+    fisher_sentences: int | None,
+    row_budget: int,
+) -> None:
     if iw_samples < 0:
         raise ConfigError(f"iw_samples is {iw_samples}; it must be 0 (no importance weighting) or more")
     if iw_sentences is not None and iw_sentences < 1:
@@ -191,6 +220,10 @@ def _check(iw_samples: int, iw_sentences: int | None, tc_sentences: int | None, 
     if tc_sentences is not None and tc_sentences < 0:
         raise ConfigError(
             f"tc_sentences is {tc_sentences}; it must be 0 (no parts of the KL) or more, or none for the whole split"
+        )
+    if fisher_sentences is not None and fisher_sentences < 0:
+        raise ConfigError(
+            f"fisher_sentences is {fisher_sentences}; it must be 0 (no Fisher information) or more, or none for the whole split"
         )
     if row_budget < 1:
         raise ConfigError(f"row_budget is {row_budget}; it must be at least 1")

@@ -37,13 +37,20 @@ class Evaluation(NamedTuple):
     iw_samples: int = 500
     iw_sentences: int | None = None
     tc_sentences: int | None = 4096
+    fisher_sentences: int | None = 256
     row_budget: int = 1024
     facts: Mapping[str, float] = {}
 
     @classmethod
     def of(cls, config: Config) -> "Evaluation":
         settings = construct({"eval": cls}, {"name": "eval", **config["eval"]}, "eval")
-        least = {"iw_samples": 0, "iw_sentences": 1, "tc_sentences": 0, "row_budget": 1}
+        least = {
+            "iw_samples": 0,
+            "iw_sentences": 1,
+            "tc_sentences": 0,
+            "fisher_sentences": 0,
+            "row_budget": 1,
+        }
         for name, bound in least.items():
             value = getattr(settings, name)
             if value is not None and value < bound:
@@ -87,6 +94,7 @@ def measure(
         iw_samples=evaluation.iw_samples,
         iw_sentences=evaluation.iw_sentences,
         tc_sentences=evaluation.tc_sentences,
+        fisher_sentences=evaluation.fisher_sentences,
         row_budget=evaluation.row_budget,
         seed=seed,
         progress=progress,
