@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "chance": set(),
     "keys": set(),
     "replacing": set(),
+    "plugins": {"errors"},
     "registry": {"errors"},
     "data": set(),
     "latents": set(),
@@ -37,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": _MODEL | _USES | _TOP,
     "__main__": {"cli"},
 }
-FOUNDATION = {"chance", "errors", "keys", "registry", "replacing"}
+FOUNDATION = {"chance", "errors", "keys", "plugins", "registry", "replacing"}
 
 # other packages' modules -> the files of textvae (a pattern) that may import them
 RESERVED = {

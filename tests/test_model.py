@@ -2,11 +2,25 @@
 
 import pytest
 import torch
+from torch.distributions import (
+    AffineTransform,
+    ExpTransform,
+    Independent,
+    Normal,
+    Poisson,
+    TransformedDistribution,
+)
 
 from tests.tiny import VOCABULARY, tiny_batch, tiny_config, tiny_model
 from textvae.data.batching import Batch
 from textvae.errors import ConfigError
+from textvae.evaluation.evaluator import evaluate
+from textvae.latents.distributions import parameters_of, rebuilt
+from textvae.latents.heads import GaussianHead
+from textvae.latents.posteriors import HEADS
 from textvae.model import build_model
+from textvae.networks.decoder import LSTMDecoder, LSTMSettings
+from textvae.networks.decoders import DECODERS
 
 
 def row(batch, index, length):
@@ -81,3 +95,67 @@ def test_uniform_initialisation_is_that_of_he2019():
 def test_errors_name_what_is_wrong(section, settings, says):
     with pytest.raises(ConfigError, match=says):
         build_model(tiny_config(**{section: settings}), VOCABULARY, unk=3)
+
+
+class Flow(GaussianHead):
+    """Posteriors of a family that torch can neither join nor summarise."""
+
+    def at(self, parameters):
+        return TransformedDistribution(super().at(parameters), [ExpTransform()])
+
+
+class Unreparametrised(GaussianHead):
+    def at(self, parameters):
+        return Independent(Poisson(parameters.exp()), 1)
+
+
+class Affine(TransformedDistribution):
+    """Made of something else than its arg_constraints, and so registered below."""
+
+    def __init__(self, base):
+        super().__init__(base, [AffineTransform(1.0, 2.0)])
+
+    mean = property(lambda self: 1 + 2 * self.base_dist.mean)
+    variance = property(lambda self: 4 * self.base_dist.variance)
+    mode = mean
+
+
+class AffineHead(GaussianHead):
+    def at(self, parameters):
+        return Affine(super().at(parameters))
+
+
+@pytest.mark.parametrize(
+    ("head", "says"), [(Flow, "Independent.* has no|has no mean"), (Unreparametrised, "has no rsample")]
+)
+def test_posteriors_that_an_evaluation_could_not_use_are_refused_at_once(monkeypatch, head, says):
+    monkeypatch.setitem(HEADS, "own", head)
+    with pytest.raises(ConfigError, match=f"latent 'own': its posterior .*{says}"):
+        tiny_model(latent={"name": "own", "size": 3})
+
+
+def test_a_family_made_of_something_else_can_be_registered(monkeypatch):
+    monkeypatch.setitem(HEADS, "own", AffineHead)
+    with pytest.raises(ConfigError, match="posterior Affine has no way to be joined: register its type"):
+        tiny_model(latent={"name": "own", "size": 3})
+    parameters_of.register(Affine, lambda q: parameters_of(q.base_dist.base_dist))
+    rebuilt.register(Affine, lambda q, known: Affine(Independent(Normal(**known), 1)))
+    model, batches = tiny_model(latent={"name": "own", "size": 3}), [tiny_batch((4, 3)), tiny_batch((5, 5))]
+    found = evaluate(model, batches, iw_samples=3, fisher_sentences=None)
+    plain = evaluate(tiny_model(), batches)
+    assert found["kl_kind"] == "sampled" and found["kl"] != pytest.approx(plain["kl"], abs=0.1)
+
+
+def test_an_output_layer_that_the_likelihood_would_not_read_is_refused(monkeypatch):
+    class Biased(LSTMDecoder):
+        def __init__(self, settings):
+            super().__init__(settings)
+            self.output = torch.nn.Linear(settings.hidden, settings.vocabulary)
+
+    monkeypatch.setitem(
+        DECODERS, "own", lambda vocabulary, latent, unk: Biased(LSTMSettings(vocabulary, latent, unk))
+    )
+    with pytest.raises(
+        ConfigError, match=r"decoder 'own': its output is Linear.*must be a Linear without bias"
+    ):
+        tiny_model(decoder={"name": "own"})

@@ -12,6 +12,7 @@ from tests.tiny import VOCABULARY, tiny_batch, tiny_config
 from textvae.data.batching import Batch
 from textvae.errors import ConfigError
 from textvae.evaluation.evaluator import evaluate
+from textvae.latents.heads import GaussianHead
 from textvae.model import SentenceVAE, build_model
 from textvae.networks.cross_entropy import CrossEntropy
 from textvae.networks.recurrence import Recurrence
@@ -313,3 +314,12 @@ def test_unknown_settings_and_names_are_refused():
     ):
         with pytest.raises(ConfigError, match=says):
             build_refined(tiny_config(refinement=section), VOCABULARY, unk=3)
+
+
+def test_a_head_that_makes_more_of_its_numbers_is_refused():
+    class Narrow(GaussianHead):
+        def forward(self, h):
+            return self.at(self.linear(h).clamp(max=0))
+
+    assert SemiAmortised().objection(GaussianHead(4)) is None
+    assert "more than mu and logvar" in str(SemiAmortised().objection(Narrow(4)))

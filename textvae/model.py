@@ -10,6 +10,7 @@ from torch.distributions import Distribution
 
 from textvae.data.batching import Batch
 from textvae.errors import ConfigError
+from textvae.latents.distributions import lacks
 from textvae.latents.divergence import kl_groups
 from textvae.latents.heads import Head
 from textvae.latents.posteriors import HEADS
@@ -179,9 +180,31 @@ def build_model(config: Mapping[str, Any], vocabulary: int, unk: int, labels: in
         encoder_size=encoder.size,
     )
     _check_reading(config, head, encoder, condition, decoder)
+    _check_posteriors(config, head, encoder.size + condition.encoder.size)
+    _check_output(config, decoder)
     model = SentenceVAE(encoder, head, prior, decoder, condition)
     construct(INITIALISATIONS, config["initialisation"], "initialisation")(model)
     return model
+
+
+def _check_posteriors(config: Mapping[str, Any], head: Head, inputs: int) -> None:
+    """ConfigError for posteriors that would fail after an epoch, such as those of a family of the user's own."""
+    mode = head.training
+    with torch.no_grad(), torch.random.fork_rng():
+        q = head.eval()(torch.zeros(2, inputs))
+    head.train(mode)
+    if (lacking := lacks(q)) is not None:
+        raise ConfigError(
+            f"latent {config['latent']['name']!r}: its posterior {type(q).__name__} has {lacking}"
+        )
+
+
+def _check_output(config: Mapping[str, Any], decoder: Decoder) -> None:
+    """ConfigError for an output layer that the likelihood, which takes its weight alone, would not be of."""
+    if type(decoder.output) is not nn.Linear or decoder.output.bias is not None:
+        raise ConfigError(
+            f"decoder {config['decoder']['name']!r}: its output is {decoder.output}, must be a Linear without bias"
+        )
 
 
 def _check_reading(

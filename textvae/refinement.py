@@ -66,6 +66,8 @@ class SemiAmortised:
     def objection(self, head: Head) -> str | None:
         if not isinstance(head, GaussianHead):
             return "the posterior has no mu and logvar that gradient steps could change"
+        if type(head).forward is not GaussianHead.forward:
+            return "its posterior is more than mu and logvar, which alone the steps would change"
         return "a sentence's posterior depends on the others of its batch" if head.joint else None
 
     def __call__(self, model: SentenceVAE) -> SentenceVAE:

@@ -121,3 +121,12 @@ def test_progress_counts_dimensions():
     calls, q = [], gaussian(torch.randn(20, 3), 0.5)
     total_correlation(q, q.sample(), progress=lambda done, of: calls.append((done, of)))
     assert calls == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize(("kl", "few"), [(3.8, 0.2), (5.5, 0.6), (7.5, 1.4), (9.0, 2.5)])
+def test_few_sentences_have_a_total_correlation_by_their_number_alone(kl, few):
+    """The figures that its docstring and the README tell: independent dimensions, 1,000 posteriors."""
+    scale = math.exp(-kl / 16)
+    found = parts(gaussian((1 - scale**2) ** 0.5 * torch.randn(1000, 16), scale), standard(16))
+    assert found["total_correlation"] == pytest.approx(few, abs=0.15)
+    assert sum(found.values()) == pytest.approx(kl, abs=0.3)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 
@@ -192,3 +193,13 @@ def test_the_first_draws_are_the_same_for_every_n(space: SentenceSpace) -> None:
     many = space.draw(100, seed=4)
     for n in (1, 3, 16, 33):
         assert torch.equal(space.draw(n, seed=4), many[:n])
+
+
+def test_arrays_of_sentences_are_taken_as_lists_are(space):
+    several = np.array([A, B])
+    assert space.interpolations(several, several[::-1], steps=3) == space.interpolations(
+        [A, B], [B, A], steps=3
+    )
+    assert space.neighbours(several, several.astype(object), count=1) == space.neighbours(
+        [A, B], [A, B], count=1
+    )

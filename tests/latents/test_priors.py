@@ -2,12 +2,13 @@ import math
 
 import pytest
 import torch
-from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+from torch.distributions import Categorical, Independent, Laplace, MixtureSameFamily, Normal
 
 from tests.tiny import tiny_batch, tiny_model
 from textvae.errors import ConfigError, DataError
-from textvae.latents.heads import gaussian
+from textvae.latents.heads import GaussianHead, gaussian
 from textvae.latents.mixtures import GaussianMixture
+from textvae.latents.posteriors import HEADS
 from textvae.latents.priors import Conditional, Mixture, Vamp
 
 unused = None  # a model's encoder, for the priors that have no use for it
@@ -120,3 +121,17 @@ def test_training_without_labels_or_with_unknown_ones_is_refused():
 def test_settings_out_of_range_are_refused(prior, settings, says):
     with pytest.raises(ValueError, match=says):
         prior(size=3, **settings)
+
+
+def test_vamp_refuses_posteriors_that_are_not_gaussian(monkeypatch):
+    class LaplaceHead(GaussianHead):
+        gaussian = False
+
+        def at(self, parameters):
+            mu, log_scale = parameters.chunk(2, dim=-1)
+            return Independent(Laplace(mu, log_scale.exp()), 1)
+
+    monkeypatch.setitem(HEADS, "laplace", LaplaceHead)
+    tiny_model(latent={"name": "laplace", "size": 3})
+    with pytest.raises(ConfigError, match="its posteriors are not Gaussian"):
+        tiny_model(latent={"name": "laplace", "size": 3}, prior={"name": "vamp"})

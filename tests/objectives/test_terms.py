@@ -11,7 +11,10 @@ from tests.latents.pairs import pairwise_log_prob
 from tests.tiny import VOCABULARY, tiny_batch, tiny_model, tiny_objective
 from textvae.errors import ConfigError
 from textvae.model import Output
+from textvae.objectives.rates import RATES
+from textvae.objectives.schedules import SCHEDULES, Schedule
 from textvae.objectives.terms import (
+    TERMS,
     BagOfWords,
     CentredMuForcing,
     MaximumMeanDiscrepancy,
@@ -252,3 +255,33 @@ def test_a_model_without_z_has_nothing_to_charge(terms):
         loss = objective(output, 0)
         assert float(loss.logs[f"term_{name}"]) == pytest.approx(0.0, abs=1e-12)
         objective.advance(loss)
+
+
+class Bare:
+    """What a user's own might be, written with the call alone."""
+
+    def __call__(self, *given):
+        return given[0]
+
+
+class Falling(Schedule):
+    final = 0.5
+
+    def __call__(self, step):
+        return 1 / (step + 1)
+
+
+def test_parts_of_one_s_own_are_asked_for_all_that_is_read_of_them(monkeypatch):
+    for registry, section, says in (
+        (SCHEDULES, "schedule", "schedule 'own' has no final; a schedule needs final, least, settled"),
+        (RATES, "rate", "rate 'own' has no free"),
+    ):
+        monkeypatch.setitem(registry, "own", Bare)
+        with pytest.raises(ConfigError, match=says):
+            tiny_objective(**{section: {"name": "own"}})
+    monkeypatch.setitem(TERMS, "own", Bare)
+    with pytest.raises(ConfigError, match=r"terms.own is of .*Bare.*must be a textvae.objectives.term.Term"):
+        tiny_objective(terms={"own": {}})
+    monkeypatch.setitem(SCHEDULES, "own", Falling)
+    made = tiny_objective(schedule={"name": "own"})
+    assert made.final_beta == 0.5 and made.schedule.settled(0) and made.schedule.least == 0

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -12,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
-from textvae.cli.flags import flags_last, one_word_flags, without_flags
+from textvae.cli.flags import flags_last, one_word_flags, own_folders, without_flags
 from textvae.cli.folders import job_folder
 from textvae.cli.locations import config_directory
 from textvae.cli.overrides import (
@@ -73,7 +74,7 @@ def unresolved(verb: str, words: Sequence[str]) -> DictConfig:
         with composing():
             return hydra.compose(verb, with_text(overrides))
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        raise ConfigError(said_by_hydra(error, verb)) from error
+        raise ConfigError(said_by_hydra(error, verb, own_folders(words))) from error
 
 
 def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) -> None:
@@ -94,7 +95,7 @@ def call(verb: str, overrides: Sequence[str], job: Callable[[DictConfig], Any]) 
         if end.code:  # it ends so after --cfg and --info, too
             raise
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        raise ConfigError(said_by_hydra(error, verb)) from error
+        raise ConfigError(said_by_hydra(error, verb, own_folders(overrides))) from error
     except ValueError as error:  # Hydra's own, for an override that cannot be one
         if started:
             raise
@@ -122,19 +123,19 @@ def plain(config: DictConfig, verb: str) -> dict[str, Any]:
     return settings
 
 
-def said_by_hydra(error: BaseException, verb: str) -> str:
-    """In one line, and where a key or a choice is misspelt what is like it."""
-    return _misspelt(error, verb) or _one_line(error)
+def said_by_hydra(error: BaseException, verb: str, own: Sequence[Path] = ()) -> str:
+    """In one line, and where a key or a choice, in folders of the user's own too, is misspelt what is like it."""
+    return _misspelt(error, verb, own) or _one_line(error)
 
 
-def _misspelt(error: BaseException, verb: str) -> str | None:
+def _misspelt(error: BaseException, verb: str, own: Sequence[Path]) -> str | None:
     """What to say of a choice that a group does not have, of one made twice, and of a nested key that is like one of the config.
 
     Hydra would tell of its search path, of defaults alone, and advise to add the key with a `+`.
     """
     if isinstance(error, MissingConfigException):
         group, _, name = str(error.missing_cfg_file).partition("/")
-        return _no_choice(group, name) if group in legal(verb).groups else None
+        return _no_choice(group, name, own) if group in legal(verb).groups else None
     twice = re.match(r"Multiple values for ([\w/]+)\.", str(error))
     if twice and twice[1] in WITHOUT_DEFAULT.get(verb, ()):
         together = f"{twice[1]}=[A,B]"
@@ -146,9 +147,10 @@ def _misspelt(error: BaseException, verb: str) -> str | None:
     return absent(verb, key[1]) if key else None
 
 
-def _no_choice(group: str, name: str) -> str:
-    near = close(name, choices(group))
-    return f"there is no {group}={name}; {'close to it' if near else 'there are'}: {', '.join(near or choices(group))}"
+def _no_choice(group: str, name: str, own: Sequence[Path]) -> str:
+    known = choices(group, own)
+    near = close(name, known)
+    return f"there is no {group}={name}; {'close to it' if near else 'there are'}: {', '.join(near or known)}"
 
 
 def _one_line(error: BaseException) -> str:

@@ -40,15 +40,19 @@ def one_word_flags(arguments: Sequence[str]) -> list[str]:
     return words
 
 
-def without_flags(words: Sequence[str]) -> list[str]:
-    """The overrides alone, the folder of the user's own configs as one of them: to compose without a command line."""
-    folders = [
+def own_folders(words: Sequence[str]) -> list[Path]:
+    """Where configs of the user's own lie beside those of the program."""
+    return [
         Path(word.partition("=")[2]).absolute()
         for word in words
         if is_flag(word) and key_of(word) == OWN_FOLDER
     ]
-    quoted = ",".join(f"'file://{folder}'" for folder in folders)
-    search = [f"hydra.searchpath=[{quoted}]"] if folders else []
+
+
+def without_flags(words: Sequence[str]) -> list[str]:
+    """The overrides alone, the folder of the user's own configs as one of them: to compose without a command line."""
+    quoted = ",".join(f"'file://{folder}'" for folder in own_folders(words))
+    search = [f"hydra.searchpath=[{quoted}]"] if quoted else []
     return [*search, *(word for word in words if not is_flag(word))]
 
 

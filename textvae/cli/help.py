@@ -5,11 +5,12 @@ Hydra's own help lists the groups of its plugins on the way, which takes seconds
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from omegaconf import OmegaConf
 
 from textvae.cli.compose import unresolved
-from textvae.cli.flags import one_word_flags
+from textvae.cli.flags import one_word_flags, own_folders
 from textvae.cli.locations import config_directory
 from textvae.cli.overrides import choices, legal
 
@@ -19,12 +20,12 @@ def main(verb: str, arguments: Sequence[str]) -> None:
     words = one_word_flags(arguments)
     config = OmegaConf.to_yaml(unresolved(verb, words), resolve="--resolve" in words)
     keys = re.sub(r"^'(\w+)':", r"\1:", config, flags=re.MULTILINE)  # YAML quotes n, a word for no
-    print(f"{head(verb)}Keys (key=value; a section's as section.key=value):\n\n{keys}")
+    print(f"{head(verb, own_folders(words))}Keys (key=value; a section's as section.key=value):\n\n{keys}")
 
 
-def head(verb: str) -> str:
+def head(verb: str, own: Sequence[Path] = ()) -> str:
     """The first line of conf/VERB.yaml, how to call the verb, the choices of each group of its own."""
     title = (config_directory() / f"{verb}.yaml").read_text(encoding="utf-8").splitlines()[0]
-    groups = "\n".join(f"{group}: {', '.join(choices(group))}" for group in legal(verb).groups)
+    groups = "\n".join(f"{group}: {', '.join(choices(group, own))}" for group in legal(verb).groups)
     chosen = f"Groups (group=choice):\n\n{groups}\n\n" if groups else ""
     return f"{title.lstrip('# ')}\n\nusage: textvae {verb} [key=value ...]\n\n{chosen}"

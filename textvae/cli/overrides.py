@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -81,10 +82,16 @@ def legal(verb: str) -> Legal:
     return Legal({str(key): value for key, value in config.items()}, tuple(sorted(taken)))
 
 
-def choices(group: str) -> list[str]:
-    """The names that `group=NAME` may give, such as grammar/lm."""
-    folder = config_directory() / group
-    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
+def choices(group: str, own: Sequence[Path] = ()) -> list[str]:
+    """The names that `group=NAME` may give, such as grammar/lm, those in folders of the user's own among them."""
+    folders = [above / group for above in (config_directory(), *own)]
+    return sorted(
+        {
+            str(path.relative_to(folder).with_suffix(""))
+            for folder in folders
+            for path in folder.rglob("*.yaml")
+        }
+    )
 
 
 def check(verb: str, overrides: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ from textvae.cli.sweep_settings import is_section, value_of
 from textvae.errors import ConfigError, UnknownSetting
 from textvae.latents.posteriors import HEADS
 from textvae.objectives.objective import build_objective
+from textvae.plugins import import_plugins
 from textvae.registry import construct
 from textvae.training.shape import check_shape
 
@@ -129,6 +130,7 @@ def _problem(overrides: Sequence[str]) -> ConfigError | None:
 
 def _make(config: dict[str, Any]) -> None:
     """The parts that data and network have no say in; sizes that they would give are the least there can be."""
+    import_plugins(config)
     check_shape(config)
     if config["metric"] is not None:
         check_metric(config["metric"])

@@ -34,8 +34,9 @@ def total_correlation(
     """KL(q(z) || prod_j q(z_j)) = sum_j I(n; z_j) - I(n; z), nats: q (N,) factorises, z_n ~ q_n (N,Z).
 
     q(z) mixes all N posteriors, each own one too; z are the draws of at most `sentences` of them, chosen by
-    `seed`. I(n; z) ends at ln N, and from there on this figure tells how few sentences there are. Time grows as
-    `sentences` * N * Z, memory as N.
+    `seed`. It is that of these N, and above that of all the sentences there might be: I(n; z) falls behind I(x; z) long
+    before it ends at ln N, each I(n; z_j) does not (at N = 1,000 and Z = 16, 0.6 of 5.5 nats told by independent dimensions,
+    1.4 of 7.5). Time grows as `sentences` * N * Z, memory as N.
     """
     order = torch.randperm(len(z), generator=torch.Generator().manual_seed(seed)).to(z.device)
     q, z = select(q, order), z[order][:sentences]

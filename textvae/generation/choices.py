@@ -16,7 +16,8 @@ Choice = str | Mapping[str, Any]  # "beam", or {"name": "beam", "size": 10}
 
 
 def is_text(x: Sequence[str] | Points) -> TypeGuard[Sequence[str]]:
-    return isinstance(x, str) or (isinstance(x, Sequence) and all(isinstance(item, str) for item in x))
+    several = isinstance(x, Sequence) or (isinstance(x, np.ndarray) and x.ndim == 1)
+    return isinstance(x, str) or (several and all(isinstance(item, str) for item in x))
 
 
 def whole(n: int) -> int:

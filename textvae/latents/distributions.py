@@ -17,16 +17,33 @@ def concatenate(parts: Sequence[Distribution]) -> Distribution:
     if isinstance(first, Independent):
         bases = [part.base_dist for part in parts if isinstance(part, Independent)]
         return Independent(concatenate(bases), first.reinterpreted_batch_ndims, validate_args=False)
-    columns = [_parameters(part) for part in parts]
+    columns = [parameters_of(part) for part in parts]
     joined = {name: torch.cat([column[name] for column in columns]) for name in columns[0]}
-    return _rebuild(first, joined)
+    return rebuilt(first, joined)
 
 
 def select(q: Distribution, index: Tensor | slice) -> Distribution:
     """The members `index` of q's batch (B,), as of a tensor's first dimension: a slice, int64 or bool."""
     if isinstance(q, Independent):
         return Independent(select(q.base_dist, index), q.reinterpreted_batch_ndims, validate_args=False)
-    return _rebuild(q, {name: value[index] for name, value in _parameters(q).items()})
+    return rebuilt(q, {name: value[index] for name, value in parameters_of(q).items()})
+
+
+def lacks(q: Distribution) -> str | None:
+    """What a posterior of batch shape (B,) lacks of all that training and measurements ask of one; None where it is whole."""
+    if not q.has_rsample:
+        return "no rsample, through which gradients reach the encoder"
+    for name in ("mean", "variance", "mode"):
+        try:
+            getattr(q, name)
+        except NotImplementedError:
+            return f"no {name}"
+    try:
+        concatenate([q, q])
+    except (AttributeError, KeyError, NotImplementedError, TypeError) as error:
+        why = f" ({error})" if str(error) else ""
+        return f"no way to be joined: register its type in parameters_of and rebuilt of {__name__}{why}"
+    return None
 
 
 def draw(q: Distribution, samples: int) -> Tensor:
@@ -43,9 +60,9 @@ def marginals(q: Distribution) -> list[Distribution]:
     """q(z_j) for each j, batch shape (B,) and event shape (1,) each, of a q that factorises, batch shape (B,)."""
     if not isinstance(q, Independent) or not factorises(q):
         raise ValueError(f"{q} does not factorise over the dimensions of z")
-    known = _parameters(q.base_dist)
+    known = parameters_of(q.base_dist)
     each = ({name: value[:, j : j + 1] for name, value in known.items()} for j in range(q.event_shape[0]))
-    return [Independent(_rebuild(q.base_dist, one), 1, validate_args=False) for one in each]
+    return [Independent(rebuilt(q.base_dist, one), 1, validate_args=False) for one in each]
 
 
 @singledispatch
@@ -75,10 +92,12 @@ def is_deterministic(q: Distribution) -> bool:
     return q.event_shape.numel() == 0 or bool(getattr(base, "point_mass", False))
 
 
-def _parameters(q: Distribution) -> dict[str, Tensor]:
-    """What rebuilds q, each with q's batch shape first.
+@singledispatch
+def parameters_of(q: Distribution) -> dict[str, Tensor]:
+    """What rebuilds q, each with q's batch shape first: those that its `arg_constraints` name.
 
-    A family with several parametrisations (probs or logits) gives each a default of None; one is enough.
+    Of several parametrisations (probs or logits), which have a default of None each, one is enough. A family that is made of
+    something else registers its own here by type, and in `rebuilt`.
     """
     signature = inspect.signature(type(q)).parameters
     optional = [name for name in q.arg_constraints if signature[name].default is None]
@@ -87,6 +106,8 @@ def _parameters(q: Distribution) -> dict[str, Tensor]:
     return {name: getattr(q, name) for name in wanted}
 
 
-def _rebuild(q: Distribution, parameters: dict[str, Tensor]) -> Distribution:
+@singledispatch
+def rebuilt(q: Distribution, parameters: dict[str, Tensor]) -> Distribution:
+    """A distribution as q, of other parameters by the same names."""
     family: Callable[..., Distribution] = type(q)
     return family(**parameters, validate_args=False)

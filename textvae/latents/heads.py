@@ -18,6 +18,7 @@ class Head(nn.Module):
     `joint`: in training a sentence's posterior depends on the others of its batch.
     `fixed_kl`: the KL to its prior is one number, whatever the sentence and the parameters.
     `factorises`: q(z|x) is a product over the dimensions of z.
+    `gaussian`: each factor is a normal distribution.
     `tells`: the names of the facts that its posteriors have of their own.
     """
 
@@ -27,6 +28,7 @@ class Head(nn.Module):
     joint = False
     fixed_kl = False
     factorises = False
+    gaussian = False
     tells: tuple[str, ...] = ()
 
     def onto_space(self, z: Tensor) -> Tensor:
@@ -56,6 +58,7 @@ class GaussianHead(Head):
     """q(z|x) = N(mu, diag exp(logvar)), (mu, logvar) = W h without bias (He et al. 2019)."""
 
     factorises = True
+    gaussian = True
 
     def __init__(self, inputs: int, size: int = 32) -> None:
         super().__init__()

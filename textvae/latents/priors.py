@@ -172,8 +172,14 @@ class Vamp(Prior):
         return GaussianMixture(loc.new_zeros(len(loc)), loc, scale, validate_args=False)
 
     def objection(self, head: Head) -> str | None:
-        together = "pseudo-inputs would take part in the normalisation of the sentences' posteriors"
-        return super().objection(head) or (together if head.joint else None)
+        if head.joint:
+            return "pseudo-inputs would take part in the normalisation of the sentences' posteriors"
+        other = (
+            None
+            if head.gaussian
+            else "its posteriors are not Gaussian, as those of the pseudo-inputs are taken to be"
+        )
+        return super().objection(head) or other
 
 
 class Conditional(Prior):

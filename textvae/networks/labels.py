@@ -27,7 +27,8 @@ class LabelVectors(nn.Module):
         if labels is None:
             last = self.vectors.num_embeddings - 1
             raise DataError(
-                f"the model reads a label with each sentence and none is given; give label=, a name or 0 to {last}"
+                f"the model reads a label with each sentence and none is given; give label=, a name or 0 to {last} "
+                "(in Python the methods of given(label))"
             )
         return torch.cat([x, self.vectors(labels).expand(*x.shape[:-1], -1)], -1)
 

@@ -75,9 +75,11 @@ def build_objective(
     schedule.
     """
     schedule = construct(SCHEDULES, config["schedule"], "schedule", steps_per_epoch=steps_per_epoch)
+    _require(config, "schedule", schedule, "final", "least", "settled")
     if isinstance(schedule, Controller):
         _refuse(config, "schedule", f"latent {config['latent']['name']!r}", fixed(head))
     rate = construct(RATES, config["rate"], "rate", dimensions=head.size)
+    _require(config, "rate", rate, "free")
     terms: dict[str, Term] = {}
     label = (config.get("condition") or {}).get("decoder", 0)
     sizes = {"vocabulary": vocabulary, "latent": head.size, "label": label}
@@ -87,10 +89,23 @@ def build_objective(
                 f"terms.{name} is {settings!r}, must be a group of settings; ~terms.{name} is without it"
             )
         terms[name] = construct(TERMS, {"name": name, **settings}, f"terms.{name}", **sizes)
+        if not isinstance(terms[name], Term):
+            raise ConfigError(
+                f"terms.{name} is of {type(terms[name])}, must be a textvae.objectives.term.Term"
+            )
         _refuse(config, "latent", f"terms.{name}", terms[name].objection(head))
         least = 0.0 if rate.free else schedule.least
         _refuse(config, "rate" if rate.free else "schedule", f"terms.{name}", terms[name].objection_to(least))
     return Objective(schedule, rate, terms)
+
+
+def _require(config: Mapping[str, Any], section: str, made: object, *names: str) -> None:
+    """ConfigError where what the section chose, perhaps of the user's own, lacks what its protocol names."""
+    missing = [name for name in names if not hasattr(made, name)]
+    if missing:
+        raise ConfigError(
+            f"{section} {config[section]['name']!r} has no {missing[0]}; a {section} needs {', '.join(names)}"
+        )
 
 
 def _refuse(config: Mapping[str, Any], section: str, other: str, reason: str | None) -> None:

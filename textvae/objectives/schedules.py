@@ -14,11 +14,12 @@ class Schedule(Protocol):
     """
 
     final: float
-    least: float
+    least: float = 0.0
 
     def __call__(self, step: int) -> float: ...
 
-    def settled(self, step: int) -> bool: ...
+    def settled(self, step: int) -> bool:
+        return True
 
 
 def _span(what: str, epochs: float | None, steps: int | None, steps_per_epoch: int) -> float:
@@ -39,7 +40,7 @@ def _weight(name: str, value: float) -> float:
     return value
 
 
-class Constant:
+class Constant(Schedule):
     """beta(t) = beta: 1 is the plain VAE, 0 the autoencoder, above 1 beta-VAE (Higgins et al., ICLR 2017), far below 1 KL-AE.
 
     What the ELBO's two parts trade for each other at each beta: Alemi et al. 2018 (arXiv 1711.00464).
@@ -51,11 +52,8 @@ class Constant:
     def __call__(self, step: int) -> float:
         return self.final
 
-    def settled(self, step: int) -> bool:
-        return True
 
-
-class Linear:
+class Linear(Schedule):
     """beta(t) = start + (end - start) min(t / warmup, 1).
 
     He et al. 2019 (arXiv 1901.05534) start at 0.1, Li et al. 2019 (arXiv 1909.00868) at 0, both over ten epochs.
@@ -80,14 +78,12 @@ class Linear:
         return step >= self.warmup
 
 
-class Logistic:
+class Logistic(Schedule):
     """beta(t) = end (s(t) - s(0)) / (s(warmup) - s(0)), s(t) = 1 / (1 + exp(-slope (t / warmup - 1/2))), until t = warmup.
 
     The sigmoid of Bowman et al. 2016 with its middle at half the warm-up, stretched to start at 0 and to reach `end`
     exactly; constant afterwards.
     """
-
-    least = 0.0
 
     def __init__(
         self,
@@ -113,13 +109,11 @@ class Logistic:
         return 1 / (1 + math.exp(-self.slope * (progress - 0.5)))
 
 
-class Cyclical:
+class Cyclical(Schedule):
     """`cycles` times: beta rises from 0 to `end` over the first `rise` of a cycle and stays there for the rest.
 
     After the last cycle beta = end. Fu et al. 2019 (arXiv 1903.10145): 4 cycles, rise 1/2.
     """
-
-    least = 0.0
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from torch import Tensor
 from textvae.data.tokenization import Tokenizer
 from textvae.errors import CheckpointError
 from textvae.model import SentenceVAE
+from textvae.plugins import import_plugins
 from textvae.refinement import build_refined
 from textvae.training.files import read_tensors, write_json, write_tensors
 
@@ -102,10 +103,11 @@ def _read_json(path: Path) -> Any:
 def load_model(path: str | Path) -> tuple[SentenceVAE, Tokenizer, dict[str, Any], list[str]]:
     """Model in evaluation mode, tokenizer, config and names of labels from a run's folder alone.
 
-    CheckpointError where they do not fit.
+    CheckpointError where they do not fit, ConfigError where a module that the run imported is not found.
     """
     folder = RunFolder(path)
     config = folder.read_config()
+    import_plugins(config)
     tokenizer = Tokenizer.load(folder.tokenizer)
     labels = folder.read_labels()
     model = build_refined(config, tokenizer.size, tokenizer.unk, len(labels))

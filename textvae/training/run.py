@@ -9,6 +9,7 @@ from shlex import quote
 from typing import Any
 
 from textvae.errors import CheckpointError, Interrupted
+from textvae.plugins import import_plugins
 from textvae.training.assembly import Config, assemble, build_tracker
 from textvae.training.checkpoint import RunFolder
 from textvae.training.compute import build_compute, threads_of_its_own
@@ -32,6 +33,7 @@ def start_run(
     config: Config, run_dir: str | Path, console: Console, stopping: Stopping = stop_signals
 ) -> dict[str, Any]:
     """Trains in a new folder; returns what summary.json holds. CheckpointError where run_dir holds a run already."""
+    import_plugins(config)
     folder = RunFolder(run_dir)
     with only_writer(folder.path):
         _refuse_what_is_there(folder)
@@ -50,6 +52,7 @@ def resume_run(
 
     config.json is then `config`. CheckpointError where another process trains in it, ConfigError for a limit that it has passed.
     """
+    import_plugins(config)
     folder = RunFolder(run_dir)
     with only_writer(folder.path):
         if folder.last.exists():
