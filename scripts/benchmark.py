@@ -198,9 +198,11 @@ def aggressive(bench: Bench, seconds: float) -> dict[str, float]:
 
 
 def peak_rss() -> float:
+    """MiB."""
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 ROWS: dict[str, Callable[..., dict[str, float]]] = {

@@ -102,7 +102,11 @@ def peak_anonymous(*options: str, variables: dict[str, str] | None = None) -> fl
 
 
 def anonymous(process: int) -> float:
-    """Its RssAnon, MiB; OSError where it has ended."""
+    """Its RssAnon, MiB; OSError where it has ended, SystemExit on a system that does not tell."""
+    if not Path("/proc/self/status").exists():
+        raise SystemExit(
+            "anonymous memory is read from /proc, which this system does not have: --only another row"
+        )
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     said = next((line for line in lines if line.startswith("RssAnon")), "RssAnon: 0 kB")
     return int(said.split()[1]) / 1024

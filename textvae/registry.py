@@ -23,6 +23,7 @@ def construct(
         raise ConfigError(f"{what} is {spec!r}, must be a group of settings with a name")
     arguments = dict(spec)
     name = arguments.pop("name", None)
+    label = what if name == what else f"{what} {name!r}"
     if not isinstance(name, str) or name not in registry:
         raise ConfigError(f"{what}.name is {name!r}; known: {', '.join(sorted(registry))}")
     make = registry[name]
@@ -32,7 +33,7 @@ def construct(
     unknown = [key for key in arguments if key not in legal]
     if unknown:
         raise UnknownSetting(
-            f"{what} {name!r} has no setting {unknown[0]!r}; it has: {', '.join(legal) or 'none'}",
+            f"{label} has no setting {unknown[0]!r}; it has: {', '.join(legal) or 'none'}",
             tuple(f"{what}.{key}" for key in unknown),
         )
     for key, value in arguments.items():
@@ -45,7 +46,7 @@ def construct(
     try:
         return make(**arguments, **given)
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{what} {name!r}: {error}") from error
+        raise ConfigError(f"{label}: {error}") from error
 
 
 def _fits(value: Any, annotation: Any) -> bool:

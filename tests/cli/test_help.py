@@ -3,6 +3,7 @@
 import pytest
 
 from tests.cli.process import inside, says_one_line, textvae
+from textvae.cli.locations import config_directory
 
 GROUPS = {
     "analogy": {"decoding"},
@@ -59,3 +60,20 @@ def test_help_is_of_what_the_other_words_choose(tmp_path):
 
 def test_keys_stand_as_they_are_given():
     assert "\nn: 10\n" in inside("sample", "--help").stdout
+
+
+@pytest.mark.parametrize("how", [["-m"], ["sweep=seeds"], []])
+def test_help_beside_a_sweep_is_that_of_its_first_job(how):
+    done = inside("train", *how, "seed=3,4", "schedule.beta=interval(2,3)", "latent=none,gaussian", "--help")
+    if not how:
+        says_one_line(done, "seed=3,4")
+    else:
+        assert done.returncode == 0, done.stderr
+        assert "\nseed: 3\n" in done.stdout and "beta: 2" in done.stdout
+        assert "\nlatent:\n  name: none\n" in done.stdout
+
+
+def test_help_tells_where_its_keys_are_explained_and_what_folder_is_none(tmp_path):
+    assert inside("sample", "-h").stdout.splitlines()[-1].endswith(f" {config_directory()}.")
+    done = inside("train", "--help", "--config-dir", "nosuch", cwd=tmp_path)
+    says_one_line(done, "nosuch, which is no folder")

@@ -161,6 +161,15 @@ def test_report_prints_a_row_a_setting_and_the_truth_of_a_text_that_is_known_who
         (["evaluate", "checkpoint={run}", "compute=3"], "", ["compute is 3, must be a group"]),
         (["evaluate", "checkpoint={run}", "output=/"], "", ["output is /, which is a folder"]),
         (["evaluate", "checkpoint=null"], "", ["checkpoint is None, must be text"]),
+        (["evaluate", "checkpoint="], "", ["checkpoint is empty; give it a value"]),
+        (["evaluate", "checkpoint={run}", "compute.device=mps"], "", ["compute: device is 'mps'"]),
+        (["sample", "checkpoint={run}", "n=true"], "", ["n is True, must be a whole number"]),
+        (["interpolate", "checkpoint={run}", "n=true"], "", ["n is True, must be a whole number"]),
+        (
+            ["sample", "checkpoint=runs/caf\udce9"],
+            "",
+            ["checkpoint is 'runs/caf\\udce9', bytes that are no text"],
+        ),
         (["report"], "", ["usage"]),
         (["report", "/nowhere"], "", ["/nowhere"]),
         (["dance"], "", ["unknown verb 'dance'"]),
@@ -168,6 +177,17 @@ def test_report_prints_a_row_a_setting_and_the_truth_of_a_text_that_is_known_who
 )
 def test_errors_are_one_line(run, arguments, stdin, parts):
     says_one_line(inside(*(item.format(run=run) for item in arguments), stdin=stdin), *parts)
+
+
+def test_a_letter_that_the_output_cannot_hold_is_told_by_its_number(run):
+    done = subprocess.run(
+        command("encode", f"checkpoint={run}", "input=-"),
+        input="the naïve dog".encode(),
+        capture_output=True,
+        env=environment(PYTHONIOENCODING="ascii:strict", PYTHONUTF8="1"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert rb"na\xefve" in done.stdout
 
 
 def written_to(output, run, arguments):

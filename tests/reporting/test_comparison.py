@@ -52,6 +52,10 @@ def test_the_time_of_a_first_stage_counts(tmp_path):
         ({"seed": None}, "lacks seed"),
         ({"train": {"wall_s": "long"}}, "wall_s = 'long'"),
         ({"test": {**measured(), "kl": "low"}}, "kl = 'low'"),
+        ({"test": {**measured(), "kl": True}}, "kl = True"),
+        ({"test": {**measured(), "mi_cap": "x"}}, "mi_cap = 'x'"),
+        ({"corpus": {"test_nll": "x"}}, "test_nll = 'x'"),
+        ({"seed": True}, "lacks seed"),
     ],
 )
 def test_a_summary_that_lacks_something_is_a_problem_of_that_run_alone(tmp_path, change, part):
@@ -62,3 +66,19 @@ def test_a_summary_that_lacks_something_is_a_problem_of_that_run_alone(tmp_path,
     records, (without,) = results(read_runs([tmp_path]))
     assert [record["seed"] for record in records] == [1]
     assert without.path == broken and part in (without.problem or "")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "part"),
+    [
+        ("config.json", {**config(), "overrides": [1]}, "overrides = [1]"),
+        ("pretraining/summary.json", {"train": 5}, "the first stage's summary.json has train = 5"),
+        ("pretraining/summary.json", {"train": {"wall_s": "x"}}, "{'wall_s': 'x'}"),
+    ],
+)
+def test_the_files_beside_it_are_looked_at_too(tmp_path, file, content, part):
+    broken = finished(tmp_path / "broken")
+    (broken / "pretraining").mkdir()
+    (broken / file).write_text(json.dumps(content))
+    _, (without,) = results(read_runs([broken]))
+    assert (without.problem or "").startswith("damaged: ") and part in (without.problem or "")

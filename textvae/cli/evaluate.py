@@ -1,5 +1,6 @@
 """textvae evaluate: the figures of a run on a split of its data, or on sentences of your own."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,9 @@ def check_output(path: Path) -> None:
         raise ConfigError(f"output is {path}, but there is no folder {path.parent}")
     if path.is_dir():
         raise ConfigError(f"output is {path}, which is a folder; it must be the name of a file")
+    place = path if path.exists() else path.parent
+    if not os.access(place, os.W_OK):
+        raise ConfigError(f"output is {path}, but {place} cannot be written to")
 
 
 def check_keeping(config: dict[str, Any]) -> None:

@@ -41,12 +41,13 @@ def one_word_flags(arguments: Sequence[str]) -> list[str]:
 
 
 def own_folders(words: Sequence[str]) -> list[Path]:
-    """Where configs of the user's own lie beside those of the program."""
-    return [
-        Path(word.partition("=")[2]).absolute()
-        for word in words
-        if is_flag(word) and key_of(word) == OWN_FOLDER
-    ]
+    """Where configs of the user's own lie beside those of the program. ConfigError for what is no folder."""
+    given = [word for word in words if is_flag(word) and key_of(word) == OWN_FOLDER]
+    folders = [Path(word.partition("=")[2]).absolute() for word in given]
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(f"{OWN_FOLDER} is {folder}, which is no folder")
+    return folders
 
 
 def without_flags(words: Sequence[str]) -> list[str]:

@@ -7,20 +7,39 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from hydra.core.override_parser.types import IntervalSweep
 from omegaconf import OmegaConf
 
 from textvae.cli.compose import unresolved
-from textvae.cli.flags import one_word_flags, own_folders
+from textvae.cli.flags import MULTIRUN, is_flag, one_word_flags, own_folders
 from textvae.cli.locations import config_directory
-from textvae.cli.overrides import choices, legal
+from textvae.cli.overrides import choices, legal, parsed
+from textvae.keys import key_of
 
 
 def main(verb: str, arguments: Sequence[str]) -> None:
-    """Prints the help of a verb that has a config, as the overrides among the arguments make it. ConfigError for wrong ones."""
+    """Prints the help of a verb that has a config, as the overrides among the arguments make it. ConfigError for wrong ones.
+
+    Beside a sweep that is its first job's.
+    """
     words = one_word_flags(arguments)
-    config = OmegaConf.to_yaml(unresolved(verb, words), resolve="--resolve" in words)
+    sweeps = any(word in MULTIRUN or key_of(word) == "sweep" for word in words)
+    chosen = [first_of(word) for word in words] if sweeps else words
+    config = OmegaConf.to_yaml(unresolved(verb, chosen), resolve="--resolve" in words)
     keys = re.sub(r"^'(\w+)':", r"\1:", config, flags=re.MULTILINE)  # YAML quotes n, a word for no
     print(f"{head(verb, own_folders(words))}Keys (key=value; a section's as section.key=value):\n\n{keys}")
+    print(f"What they mean stands beside them in {config_directory()}.")
+
+
+def first_of(word: str) -> str:
+    """An override's first value of those that a sweep has; whatever else as it is."""
+    read = [] if is_flag(word) else parsed([word])
+    if not read or not read[0].is_sweep_override():
+        return word
+    key, value = read[0].get_key_element(), read[0].value()
+    return (
+        f"{key}={value.start if isinstance(value, IntervalSweep) else next(read[0].sweep_string_iterator())}"
+    )
 
 
 def head(verb: str, own: Sequence[Path] = ()) -> str:

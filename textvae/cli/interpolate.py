@@ -27,6 +27,6 @@ def interpolate(config: dict[str, Any]) -> None:
 
 def drawn(vae: TextVAE, pairs: Any, seed: int) -> Tensor:
     """Both ends of each pair, one after the other. ConfigError unless `pairs` is a count."""
-    if not isinstance(pairs, int) or pairs < 1:
+    if not isinstance(pairs, int) or isinstance(pairs, bool) or pairs < 1:
         raise ConfigError(f"n is {pairs!r}, must be a whole number of at least 1")
     return vae.draw(2 * pairs, seed)

@@ -1,6 +1,7 @@
 """The command `textvae VERB [override ...]`; imports nothing heavy until the verb is known."""
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -54,6 +55,8 @@ def usage() -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one verb; returns the exit status: 0, 1 for an error said in one line, 130 when interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a letter that a terminal cannot show is told by its number
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = run(given)
         sys.stdout.flush()

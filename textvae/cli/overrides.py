@@ -157,7 +157,19 @@ def check_texts(verb: str, settings: Mapping[str, Any]) -> None:
         if not isinstance(value, str) and (needed or value is not None):
             raise ConfigError(f"{key} is {value!r}, must be text")
         if value == "":
-            raise ConfigError(f"{key} is empty; give it a value, or leave it out")
+            or_not = "" if before.get(key) == "???" else ", or leave it out"
+            raise ConfigError(f"{key} is empty; give it a value{or_not}")
+        if isinstance(value, str) and not _is_unicode(value):
+            raise ConfigError(
+                f"{key} is {value!a}, bytes that are no text in this locale; with PYTHONUTF8=1 they may be"
+            )
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        return bool(value.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _no_override(verb: str, word: str) -> str:

@@ -22,7 +22,7 @@ def is_text(x: Sequence[str] | Points) -> TypeGuard[Sequence[str]]:
 
 def whole(n: int) -> int:
     """The least multiple of 16 that holds n: torch draws in sixteens, and only whole ones are the same for every n."""
-    if not isinstance(n, int) or n < 1:
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise ValueError(f"n is {n!r}, must be a whole number of at least 1")
     return -(-n // 16) * 16
 

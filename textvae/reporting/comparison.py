@@ -141,21 +141,37 @@ def _wall(*stages: Mapping[str, Any]) -> float | None:
 
 def _checked(run: Run) -> Run:
     """The run, with a problem where its summary is not what training writes."""
-    fault = None if run.problem is not None else _fault(run.summary)
-    return run if fault is None else run._replace(problem=f"damaged: summary.json {fault}")
+    fault = None if run.problem is not None else _fault(run.summary) or _fault_beside(run)
+    return run if fault is None else run._replace(problem=f"damaged: {fault}")
+
+
+def _fault_beside(run: Run) -> str | None:
+    """What is wrong with the two other files that a record is made of."""
+    told, first = run.config.get("overrides", []), run.first_stage.get("train", {})
+    if not isinstance(told, list) or not all(isinstance(word, str) for word in told):
+        return f"config.json has overrides = {told!r}, which is no list of text"
+    if not isinstance(first, dict) or not _is_number(first.get("wall_s")):
+        return f"the first stage's summary.json has train = {first!r}"
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is one, or not there."""
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _fault(summary: Mapping[str, Any]) -> str | None:
     for part in ("test", "train", "corpus", "environment"):
         if not isinstance(summary.get(part), dict):
-            return f"lacks {part}"
-    if not isinstance(summary.get("seed"), int):
-        return "lacks seed"
+            return f"summary.json lacks {part}"
+    if summary.get("seed") is None or not _is_number(summary["seed"]):
+        return "summary.json lacks seed"
     for key in NEEDED:
         if key not in summary["test"]:
-            return f"lacks test.{key}"
-    figures = {**summary["test"], "wall_s": summary["train"].get("wall_s")}
-    for key in FIGURES:
-        if not isinstance(figures.get(key), int | float | None):
-            return f"has {key} = {figures[key]!r}, which is no number"
+            return f"summary.json lacks test.{key}"
+    corpus = {key: summary["corpus"].get(key) for key in ("test_nll", "information")}
+    figures = {**summary["test"], **corpus, "wall_s": summary["train"].get("wall_s")}
+    for key in (*FIGURES, *FACTS, *corpus):
+        if key != "given" and not _is_number(figures.get(key)):
+            return f"summary.json has {key} = {figures[key]!r}, which is no number"
     return None

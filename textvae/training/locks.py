@@ -83,8 +83,8 @@ def _opened(path: Path) -> IO[bytes]:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             return path.open("ab")
-        except FileNotFoundError:  # the folder's last user has just taken it along
-            continue
+        except FileNotFoundError as error:  # the folder's last user has just taken it along
+            reason = error.strerror
         except OSError as error:
             raise CheckpointError(f"{path.parent} cannot be written to: {error.strerror}") from error
-    raise CheckpointError(f"{path.parent} cannot be made")
+    raise CheckpointError(f"{path.parent} cannot be made: {reason}")
