@@ -190,7 +190,7 @@ def build_model(config: Mapping[str, Any], vocabulary: int, unk: int, labels: in
 def _check_posteriors(config: Mapping[str, Any], head: Head, inputs: int) -> None:
     """ConfigError for posteriors that would fail after an epoch, such as those of a family of the user's own."""
     mode = head.training
-    with torch.no_grad(), torch.random.fork_rng():
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
         q = head.eval()(torch.zeros(2, inputs))
     head.train(mode)
     if (lacking := lacks(q)) is not None:
