@@ -53,6 +53,8 @@ def test_likelihoods_and_kl_are_those_of_the_cpu(device):
         found = evaluate(there, [batch.to(device)], iw_samples=70, tc_sentences=None, fisher_sentences=None)
         assert found["kl"] == pytest.approx(evaluate(here, [batch])["kl"], abs=1e-4)
         assert math.isfinite(found["nll_iw"]) and found["nll_iw"] < found["neg_elbo"] + 1
+        expected = evaluate(here, [batch], fisher_sentences=None)["fisher_rate"]
+        assert found["fisher_rate"] == pytest.approx(expected, rel=1e-2, abs=1e-4)
 
 
 def test_importance_weights_are_taken_there(device):

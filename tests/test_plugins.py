@@ -35,6 +35,8 @@ def test_no_module_and_a_config_of_before_there_were_any_change_nothing() -> Non
     [
         ("mine", "plugins is 'mine', must be a list"),
         ([3], r"plugins is \[3\], must be a list"),
+        (0, "plugins is 0, must be a list"),
+        (["own.py", ""], r"plugins is \['own.py', ''\], must be a list"),
         (["own_module_b"], "own_module_b cannot be imported .*No module named 'own_module_b'"),
         (["own_module_c"], "own_module_c cannot be imported .*No module named 'own_module_d'"),
     ],

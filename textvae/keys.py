@@ -17,8 +17,8 @@ HOW = frozenset(
     }
 )
 WHERE = frozenset({"run_dir", "sweep_dir", "resume", "data.path", "metric", "overrides", "config_dir"})
-# What every config has all keys of: one that a config lacks came later, by a default that changes nothing of before.
-ALWAYS = frozenset({"plugins", "compute", "eval", "train"})
+# Keys that runs made before there were such keys lack, with the values that mean the same run.
+LATER: Mapping[str, Any] = {"plugins": [], "eval.fisher_sentences": 256}
 # Keys of `data` that say where the same text lies.
 TEXT_LIES = frozenset({"path", "file", "train", "valid", "test"})
 BY_WHOM = frozenset(  # a sweep's jobs are run, and how many at a time

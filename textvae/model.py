@@ -189,13 +189,17 @@ def build_model(config: Mapping[str, Any], vocabulary: int, unk: int, labels: in
 
 def _check_posteriors(config: Mapping[str, Any], head: Head, inputs: int) -> None:
     """ConfigError for posteriors that would fail after an epoch, such as those of a family of the user's own."""
-    mode = head.training
+    name, mode = config["latent"]["name"], head.training
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        q = head.eval()(torch.zeros(2, inputs))
+        q = head.eval()(torch.randn(2, inputs))
     head.train(mode)
     if (lacking := lacks(q)) is not None:
+        raise ConfigError(f"latent {name!r}: its posterior {type(q).__name__} has {lacking}")
+    shapes = tuple(q.batch_shape), tuple(q.event_shape)
+    if shapes != ((2,), (head.size,)):
         raise ConfigError(
-            f"latent {config['latent']['name']!r}: its posterior {type(q).__name__} has {lacking}"
+            f"latent {name!r}: the posteriors of two sentences have batch shape {shapes[0]} and event shape {shapes[1]}, "
+            f"must have (2,) and ({head.size},)"
         )
 
 

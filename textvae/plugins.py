@@ -14,11 +14,11 @@ def import_plugins(config: Mapping[str, Any]) -> None:
 
     ConfigError for what is no list of names, and for a module that is not found or cannot import another.
     """
-    names = config.get("plugins") or []
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+    names = config.get("plugins", [])
+    if not isinstance(names, list | tuple) or not all(map(_is_module, names)):
         raise ConfigError(f"plugins is {names!r}, must be a list of modules: plugins=[mine]")
     if names and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+        sys.path.insert(0, os.getcwd())  # where Python has it for a module that is run, as a sweep's jobs are
     for name in names:
         try:
             importlib.import_module(name)
@@ -26,3 +26,7 @@ def import_plugins(config: Mapping[str, Any]) -> None:
             raise ConfigError(
                 f"plugins: {name} cannot be imported from {os.getcwd()} or PYTHONPATH: {error}"
             ) from error
+
+
+def _is_module(name: Any) -> bool:
+    return isinstance(name, str) and all(part.isidentifier() for part in name.split("."))

@@ -34,6 +34,14 @@ def test_a_changed_setting_and_its_override_take_the_place_of_those_before() -> 
     assert before == config("train.max_epochs=2", "seed=1") == amended(before, [])
 
 
+def test_a_key_that_came_after_the_run_was_begun_can_be_given() -> None:
+    before = config()
+    assert "fisher_sentences" not in before["eval"]
+    changed = amended(before, ["eval.fisher_sentences=0"])
+    assert changed["eval"]["fisher_sentences"] == 0 and changed["overrides"] == ["eval.fisher_sentences=0"]
+    assert amended(before, []) == before
+
+
 def test_values_are_such_as_a_file_can_hold() -> None:
     settings = config() | {"tracker": {"name": "wandb", "tags": []}}
     changed = amended(settings, ["tracker.tags=[a,b]", "tracker.name={a: 1.5}"])

@@ -187,7 +187,12 @@ def test_a_letter_that_the_output_cannot_hold_is_told_by_its_number(run):
         env=environment(PYTHONIOENCODING="ascii:strict", PYTHONUTF8="1"),
     )
     assert done.returncode == 0, done.stderr
-    assert rb"na\xefve" in done.stdout
+    assert json.loads(done.stdout)["sentence"] == "the naïve dog"
+    for encoding in ("ascii:strict", "utf-8"):
+        done = textvae(
+            "reconstruct", f"checkpoint={run}", "input=-", stdin="the naïve dog", PYTHONIOENCODING=encoding
+        )
+        assert done.returncode == 0, done.stderr
 
 
 def written_to(output, run, arguments):

@@ -167,6 +167,16 @@ def test_a_changed_setting_does_not_pass_for_the_finished_one(tmp_path):
     assert inside("train", "-m", *SMALL, "sweep_dir=mine", "seed=0", cwd=tmp_path).returncode == 0
     changed = inside("train", "-m", *SMALL, "latent.size=5", "sweep_dir=mine", "seed=0", cwd=tmp_path)
     says_one_line(changed, "latent.size=32, this command has latent.size=5", "another sweep_dir")
+    (file,) = tmp_path.glob("mine/*/config.json")
+    former = json.loads(file.read_text())
+    del former["plugins"], former["eval"]["fisher_sentences"]  # as it was before there were these
+    file.write_text(json.dumps(former))
+    done = inside("train", "-m", *SMALL, "sweep_dir=mine", "seed=0", cwd=tmp_path)
+    assert "1 job finished (1 of them before)" in done.stderr or "1 jobs finished (1 of" in done.stderr
+    changed = inside(
+        "train", "-m", *SMALL, "eval.fisher_sentences=3", "sweep_dir=mine", "seed=0", cwd=tmp_path
+    )
+    says_one_line(changed, "eval.fisher_sentences=256, this command has eval.fisher_sentences=3")
 
 
 @pytest.mark.usefixtures("jobs_inside")

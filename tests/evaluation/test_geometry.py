@@ -74,14 +74,41 @@ def test_in_float32_it_is_nearly_the_same():
 
 def test_the_spectrum_is_told_in_units_of_the_prior_s_deviation():
     information = torch.diag_embed(torch.tensor([[0.5, 8.0, 2.0], [0.0, 3.0, 0.25]], dtype=torch.float64))
-    assert spectrum(information, 1.0) == {
+    assert spectrum(information, torch.ones(2, 3)) == {
         "fisher_spectrum": [5.5, 1.125, 0.25],
         "fisher_directions": 1.5,
         "fisher_rate": pytest.approx(math.log(1.5 * 9 * 3 * 4 * 1.25) / 4),
     }
-    variance = torch.tensor([4.0, 0.25, 0.5])
-    assert spectrum(information, variance)["fisher_spectrum"] == pytest.approx([1.375, 1.0625, 0.5])
-    assert spectrum(information[:1], 0.1)["fisher_directions"] == 0
+    variance = torch.tensor([[4.0, 0.25, 0.5], [1.0, 1.0, 8.0]])
+    assert spectrum(information, variance)["fisher_spectrum"] == pytest.approx([2.5, 2.0, 0.5])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("factor", [0.1, 10.0])
+def test_the_figures_do_not_depend_on_the_scale_of_z(factor):
+    """The same model in other units: prior, posterior and decoder agree on them, and no other figure tells them apart."""
+    sections = {"prior": {"name": "mixture", "components": 2}}
+    model, other = (tiny_model(decoder=LSTM, **sections) for _ in range(2))
+    other.prior_module.start.mul_(factor)
+    other.prior_module.logvar.add_(2 * math.log(factor))
+    other.head.linear.weight[:3] *= factor  # mu
+    other.decoder.to_state.weight.div_(factor)
+    other.decoder.lstm.weight_ih_l0[:, -3:] /= factor
+    batches = [tiny_batch((4,) * 6)]
+    expected, found = (spectra(each, batches) for each in (model, other))
+    assert found["fisher_rate"] == pytest.approx(expected["fisher_rate"], rel=1e-5)
+    assert found["fisher_spectrum"] == pytest.approx(expected["fisher_spectrum"], rel=1e-5)
+
+
+def spectra(model: SentenceVAE, batches: list[Batch]) -> dict:
+    return evaluate(model.eval(), batches, fisher_sentences=None)
+
+
+@pytest.mark.parametrize("name", ["mixture", "vamp", "conditional"])
+def test_learned_priors_have_a_variance_to_hold_it_against(name):
+    model = tiny_model(prior={"name": name, **({"labels": 2} if name == "conditional" else {})})
+    batch = tiny_batch((4,) * 6)._replace(labels=torch.arange(6) % 2)
+    assert spectra(model, [batch])["fisher_rate"] >= 0
 
 
 def test_a_decoder_that_ignores_z_has_none_and_the_other_figures_stay():
@@ -106,10 +133,12 @@ def test_a_decoder_that_ignores_z_has_none_and_the_other_figures_stay():
             "latent": {"name": "quantised", "size": 3, "slots": 1, "codes": 4},
             "prior": {"name": "uniform_codes"},
         },
+        {"latent": {"name": "von_mises_fisher", "size": 3}, "prior": {"name": "uniform_sphere"}},
+        {"latent": {"name": "hierarchical", "size": 4}, "prior": {"name": "hierarchical"}},
     ],
 )
-def test_without_a_density_of_z_there_is_none(sections):
-    assert "fisher_rate" not in evaluate(tiny_model(**sections).eval(), [tiny_batch()], fisher_sentences=None)
+def test_where_the_prior_has_no_variance_on_all_of_space_there_is_none(sections):
+    assert "fisher_rate" not in spectra(tiny_model(**sections), [tiny_batch()])
 
 
 def test_progress_counts_its_sentences():

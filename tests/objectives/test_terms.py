@@ -285,3 +285,15 @@ def test_parts_of_one_s_own_are_asked_for_all_that_is_read_of_them(monkeypatch):
     monkeypatch.setitem(SCHEDULES, "own", Falling)
     made = tiny_objective(schedule={"name": "own"})
     assert made.final_beta == 0.5 and made.schedule.settled(0) and made.schedule.least == 0
+
+
+@pytest.mark.parametrize(("size", "charged"), [(2, 0.5), (32, 1.0)])
+def test_near_its_end_total_correlation_charges_for_information(size, charged):
+    """The figures of its docstring: independent dimensions, 3.7 nats of information, batches of 32."""
+    torch.manual_seed(0)
+    scale = math.exp(-3.7 / size)
+    values = []
+    for _ in range(100):
+        q = gaussian((1 - scale**2) ** 0.5 * torch.randn(32, size), scale)
+        values.append(TotalCorrelation()(output_of(q)))
+    assert float(torch.stack(values).mean()) == pytest.approx(charged, abs=0.1)

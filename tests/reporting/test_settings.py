@@ -25,6 +25,16 @@ def test_seed_place_and_tracker_make_no_other_setting():
     assert labels([one, other]) == ["ptb/vae", "ptb/vae"]
 
 
+def test_runs_from_before_there_was_a_key_are_of_the_setting_that_its_default_makes():
+    before, now = config(seed=0), config(seed=1, plugins=[])
+    now["eval"] = {**now.get("eval", {}), "fisher_sentences": 256}
+    assert labels([before, now]) == ["ptb/vae", "ptb/vae"]
+    assert labels([before, {**now, "plugins": ["mine"]}]) == [
+        "ptb/vae plugins=[]",
+        "ptb/vae plugins=['mine']",
+    ]
+
+
 def test_the_corpus_seed_is_part_of_the_setting():
     drawn = [config(data={"name": "grammar", "seed": seed}) for seed in (0, 1)]
     assert labels(drawn) == ["ptb/vae data.seed=0", "ptb/vae data.seed=1"]

@@ -21,4 +21,4 @@ def encode(config: dict[str, Any]) -> None:
     )
     q = vae.encode(lines)
     for sentence, mean, variance in zip(lines, q.mean.tolist(), q.variance.tolist(), strict=True):
-        print(json.dumps({"sentence": sentence, "mean": mean, "variance": variance}, ensure_ascii=False))
+        print(json.dumps({"sentence": sentence, "mean": mean, "variance": variance}))

@@ -83,7 +83,7 @@ def check_output(path: Path) -> None:
         raise ConfigError(f"output is {path}, but there is no folder {path.parent}")
     if path.is_dir():
         raise ConfigError(f"output is {path}, which is a folder; it must be the name of a file")
-    place = path if path.exists() else path.parent
+    place = path if path.exists() and not path.is_file() else path.resolve().parent  # a file is replaced
     if not os.access(place, os.W_OK):
         raise ConfigError(f"output is {path}, but {place} cannot be written to")
 

@@ -41,8 +41,8 @@ def one_word_flags(arguments: Sequence[str]) -> list[str]:
 
 
 def own_folders(words: Sequence[str]) -> list[Path]:
-    """Where configs of the user's own lie beside those of the program. ConfigError for what is no folder."""
-    given = [word for word in words if is_flag(word) and key_of(word) == OWN_FOLDER]
+    """Where configs of the user's own lie beside those of the program, the last that is named. ConfigError for no folder."""
+    given = [word for word in words if is_flag(word) and key_of(word) == OWN_FOLDER][-1:]
     folders = [Path(word.partition("=")[2]).absolute() for word in given]
     for folder in folders:
         if not folder.is_dir():

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from hydra.core.override_parser.types import IntervalSweep
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from textvae.cli.compose import unresolved
 from textvae.cli.flags import MULTIRUN, is_flag, one_word_flags, own_folders
 from textvae.cli.locations import config_directory
 from textvae.cli.overrides import choices, legal, parsed
+from textvae.errors import ConfigError
 from textvae.keys import key_of
 
 
@@ -25,7 +27,10 @@ def main(verb: str, arguments: Sequence[str]) -> None:
     words = one_word_flags(arguments)
     sweeps = any(word in MULTIRUN or key_of(word) == "sweep" for word in words)
     chosen = [first_of(word) for word in words] if sweeps else words
-    config = OmegaConf.to_yaml(unresolved(verb, chosen), resolve="--resolve" in words)
+    try:
+        config = OmegaConf.to_yaml(unresolved(verb, chosen), resolve="--resolve" in words)
+    except OmegaConfBaseException as error:
+        raise ConfigError(" ".join(str(error).split())) from error
     keys = re.sub(r"^'(\w+)':", r"\1:", config, flags=re.MULTILINE)  # YAML quotes n, a word for no
     print(f"{head(verb, own_folders(words))}Keys (key=value; a section's as section.key=value):\n\n{keys}")
     print(f"What they mean stands beside them in {config_directory()}.")

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from textvae.errors import ConfigError
-from textvae.keys import HOW, KEPT, TEXT_LIES, key_of, within
+from textvae.keys import HOW, KEPT, LATER, TEXT_LIES, key_of, within
 from textvae.training.checkpoint import RunFolder
 from textvae.training.pretraining import pretraining_of
 
@@ -29,7 +29,10 @@ def amended(config: dict[str, Any], overrides: Sequence[str], own_steps: bool = 
         word = override.lstrip("+")  # ~ would take a setting away, and is none that can change
         key = word.partition("=")[0]
         section, _, setting = key.partition(".")
-        if setting not in (config.get(section) or {}) or not _may_change(config, section, setting):
+        later = {setting: LATER[key]} if key in LATER else {}  # than the run was begun
+        if setting not in {**later, **(config.get(section) or {})} or not _may_change(
+            config, section, setting
+        ):
             raise ConfigError(
                 f"a run goes on with its own config: {override!r} cannot change there; "
                 f"only known settings of {', '.join(f'{name}.*' for name in RESUMABLE)} can, and where its text lies"

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from textvae.data.batching import Batch
 from textvae.errors import ConfigError, DataError
@@ -52,8 +53,8 @@ def evaluate(
     With iw_samples = K > 0 also nll_iw and ppl_iw, for which at most `iw_sentences` sentences, drawn
     uniformly by `seed`, are decoded K times, `row_budget` at once. Unless tc_sentences is 0 also the parts of a KL
     that factorises, the total correlation over as many sentences (None: all), which takes Z times as long as the
-    information, itself as N^2; unless fisher_sentences is 0, and but for posteriors that are points, what the Fisher
-    information of p(x|z) at the modes of as many tells. The same arguments give the same numbers; the model's modes
+    information, itself as N^2; unless fisher_sentences is 0, and where the prior has a variance on all of R^Z, what
+    the Fisher information of p(x|z) at the modes of as many tells. The same arguments give the same numbers; the model's modes
     and the random state are left as they were.
     `given` is there where the likelihoods are not those of x alone: what they are told beside z; `label_entropy`, nats,
     where the prior is given a label: what I(x; z) may hold that the KL does not pay for; mi_lower_given_label where
@@ -73,9 +74,9 @@ def evaluate(
         metrics |= _metrics_of_what_is_told(model.given, seen)
         if tc_sentences != 0 and seen.factorised and seen.told is None:
             metrics |= _parts(seen, bounds, tc_sentences, seed, partial(report, "total correlation"))
-        if fisher_sentences != 0 and not is_deterministic(seen.posterior):
-            chosen = _subset(held, fisher_sentences, seed, device)
-            metrics |= _fisher(model, chosen, seen, row_budget, partial(report, "geometry"))
+        if fisher_sentences != 0 and (variance := seen.prior_variance) is not None and variance.shape[1]:
+            chosen, done = _subset(held, fisher_sentences, seed, device), partial(report, "geometry")
+            metrics |= _fisher(model, chosen, seen.posterior, variance, row_budget, done)
         if iw_samples:
             chosen = _subset(held, iw_sentences, seed, device)
             metrics |= _importance_weighted(
@@ -172,18 +173,19 @@ def _parts(
 def _fisher(
     model: LatentVariableModel,
     chosen: Sequence[tuple[Tensor, Batch]],
-    seen: Measured,
+    q: Distribution,
+    variance: Tensor,
     row_budget: int,
     done: Callable[[int, int], None],
 ) -> dict[str, Any]:
-    """The spectrum of the Fisher information at the modes of the chosen sentences' posteriors."""
+    """The spectrum at the modes of the chosen sentences; q (N,) and the variance (N,Z) of each one's prior are of all."""
     found: list[Tensor] = []
     count = sum(len(rows) for rows, _ in chosen)
     for rows, batch in chosen:
-        modes = select(seen.posterior, rows).mode
-        found.append(fisher_information(model, batch, modes, row_budget))
+        found.append(fisher_information(model, batch, select(q, rows).mode, row_budget))
         done(sum(map(len, found)), count)
-    return spectrum(torch.cat(found), seen.unit_variance) | {"fisher_sentences": count}
+    variances = torch.cat([variance[rows] for rows, _ in chosen])
+    return spectrum(torch.cat(found), variances) | {"fisher_sentences": count}
 
 
 def _subset(

@@ -20,17 +20,16 @@ def fisher_information(model: LatentVariableModel, batch: Batch, z: Tensor, row_
     return torch.cat([_of_some(model, batch.rows(rows), z[rows]) for rows in parts])
 
 
-def spectrum(information: Tensor, unit_variance: float | Tensor) -> dict[str, float | list[float]]:
-    """Means over sentences of what the eigenvalues l_i of G (B,Z,Z) tell, z in units of the prior's own deviation.
+def spectrum(information: Tensor, variance: Tensor) -> dict[str, float | list[float]]:
+    """Means over sentences of what the eigenvalues l_i of G (B,Z,Z) tell, z in units of the prior's deviations; `variance` (B,Z).
 
-    fisher_spectrum: the l_i from the largest on; fisher_directions: how many are above 1, where x halves what is
-    known of z or more; fisher_rate = sum_i log(1 + l_i) / 2, nats: the rate of posteriors N(m, (I + G)^-1), as wide as the
+    fisher_spectrum: the l_i from the largest on; fisher_directions: how many are above 1, where x halves the variance of
+    z or more; fisher_rate = sum_i log(1 + l_i) / 2, nats: the rate of posteriors N(m, (I + G)^-1), as wide as the
     likelihood around m lets them be (the covariance that Kumar & Poole 2020, arXiv 2002.00041, study), where together they
     make up the prior.
     """
-    scale = torch.as_tensor(unit_variance, dtype=information.dtype, device=information.device).sqrt()
-    scale = scale.expand(information.shape[-1])
-    values = torch.linalg.eigvalsh(information * scale[:, None] * scale).clamp(min=0).flip(-1)
+    scale = variance.to(information).sqrt()
+    values = torch.linalg.eigvalsh(information * scale[:, :, None] * scale[:, None]).clamp(min=0).flip(-1)
     return {
         "fisher_spectrum": values.mean(0).tolist(),
         "fisher_directions": float((values > 1).double().sum(-1).mean()),

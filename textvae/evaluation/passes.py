@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 from textvae.chance import drawing_from
 from textvae.data.batching import Batch
 from textvae.evaluation.likelihood import LatentVariableModel
-from textvae.latents.distributions import concatenate, draw, factorises, unit_variance
+from textvae.latents.distributions import concatenate, draw, factorises, spread, unit_variance
 from textvae.latents.divergence import kl_groups, kl_kind
 
 
@@ -30,6 +30,7 @@ class Measured(NamedTuple):
     told: float | None  # H(c) of the label that the prior is given, nats; None where it is given none
     labels: Tensor | None  # (N,) of the sentences, where likelihoods or the prior are given them
     unit_variance: float | Tensor  # of z_j, by the prior's family
+    prior_variance: Tensor | None  # (N,Z) of z_j under each sentence's prior, where that lies on all of R^Z
 
 
 @contextmanager
@@ -54,7 +55,7 @@ def one_pass(
     done: Callable[[int, int], None],
 ) -> Measured:
     """Every batch once, by what `measuring` has set; done(sentences, in all) after each."""
-    posteriors, draws, likelihoods, kls = [], [], [], []
+    posteriors, draws, likelihoods, kls, variances = [], [], [], [], []
     sizes = [len(batch.lengths) for batch in batches]
     for batch, finished in zip(batches, accumulate(sizes), strict=True):
         batch = batch.to(device)
@@ -64,6 +65,8 @@ def one_pass(
         draws.append(z[0])
         likelihoods.append(model.log_likelihood(batch, z)[0].double())
         kls.append(kl_groups(q, p, z).double())
+        if (variance := spread(p)) is not None:
+            variances.append(variance.expand(z.shape[1:]))
         done(finished, sum(sizes))
     return Measured(
         posterior=concatenate(posteriors),
@@ -77,6 +80,7 @@ def one_pass(
         told=_label_entropy(batches) if p.batch_shape else None,
         labels=_labels(batches) if model.reads_labels else None,
         unit_variance=unit_variance(p),
+        prior_variance=torch.cat(variances) if variances else None,
     )
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints, register_kl
 
-from textvae.latents.distributions import Shape, facts, unit_variance
+from textvae.latents.distributions import Shape, facts, spread, unit_variance
 from textvae.latents.heads import CODES, Head, check_size
 
 
@@ -86,6 +86,11 @@ class UniformOverCodes(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         return torch.full_like(value[..., 0], -self.rate)
+
+
+@spread.register
+def _(p: UniformOverCodes) -> None:
+    return None
 
 
 @unit_variance.register

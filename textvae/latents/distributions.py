@@ -83,6 +83,18 @@ def unit_variance(p: Distribution) -> float | Tensor:
     return 1.0
 
 
+@singledispatch
+def spread(p: Distribution) -> Tensor | None:
+    """The variance of each z_j under a prior on all of R^Z, (..,Z); None of one that knows none.
+
+    A prior on a set that small changes of a z_j lead out of registers None by type.
+    """
+    try:
+        return p.variance
+    except NotImplementedError:
+        return None
+
+
 def is_deterministic(q: Distribution) -> bool:
     """Whether every draw from q is the same: no z at all (Z = 0), or a family whose `point_mass` is true.
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Beta, Distribution, constraints, register_kl
 
 from textvae.latents.bessel import log_bessel
-from textvae.latents.distributions import Shape, facts, unit_variance
+from textvae.latents.distributions import Shape, facts, spread, unit_variance
 from textvae.latents.divergence import PairDensity, pair_density
 
 # Nodes of the quadrature for the gradient of the angle, and how many of its scales they cover.
@@ -47,6 +47,11 @@ class UniformOnSphere(Distribution):
 
     def entropy(self) -> Tensor:
         return self.centre.new_tensor(log_area(len(self.centre)))
+
+
+@spread.register
+def _(p: UniformOnSphere) -> None:
+    return None
 
 
 @unit_variance.register

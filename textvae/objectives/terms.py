@@ -132,8 +132,8 @@ class TotalCorrelation(Weighted):
     beta-TC-VAE (Chen et al. 2018, arXiv 1802.04942): this part of the KL at beta in all is weight = beta - 1 beside
     schedule.beta = 1. Its estimate by weighted minibatches differs from this one by a constant alone. At most (Z - 1) ln B.
     Where z tells about ln B nats or more of which sentence of a batch it is, the joint part has ended there, and what is
-    left charges for information: independent dimensions that tell 3.7 nats are charged 0.7 in batches of 32. Large batches
-    put that off, and nothing else does.
+    left charges for information: independent dimensions that tell 3.7 nats are charged 0.5 (Z = 2) to 1.0 (Z = 32)
+    in batches of 32. Large batches put that off, and nothing else does.
     ConfigError where q does not factorise over the dimensions of z.
     """
 

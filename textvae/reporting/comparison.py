@@ -169,6 +169,8 @@ def _fault(summary: Mapping[str, Any]) -> str | None:
     for key in NEEDED:
         if key not in summary["test"]:
             return f"summary.json lacks test.{key}"
+    if len({"mi_lower_given_label", "mi_cap_given_label"} & summary["test"].keys()) == 1:
+        return "summary.json has one of test.mi_lower_given_label and test.mi_cap_given_label alone"
     corpus = {key: summary["corpus"].get(key) for key in ("test_nll", "information")}
     figures = {**summary["test"], **corpus, "wall_s": summary["train"].get("wall_s")}
     for key in (*FIGURES, *FACTS, *corpus):

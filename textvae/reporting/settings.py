@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from textvae.keys import BY_WHOM, HOW, OWN_FOLDER, WHERE, flatten, key_of, within
+from textvae.keys import BY_WHOM, HOW, LATER, OWN_FOLDER, WHERE, flatten, key_of, within
 
 Config = Mapping[str, Any]
 Flat = dict[str, Any]
@@ -16,7 +16,7 @@ def setting(config: Config) -> Flat:
 
     Two runs are of one setting where these are equal; 1 and 1.0 are.
     """
-    flat = flatten(config)
+    flat = {**LATER, **flatten(config)}
     return {key: value for key, value in flat.items() if not within(key, HOW | WHERE | {"seed"})}
 
 

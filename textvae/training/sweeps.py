@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from textvae.errors import CheckpointError, Interrupted, TextVAEError
-from textvae.keys import ALWAYS, HOW, WHERE, flatten, within
+from textvae.keys import HOW, LATER, WHERE, flatten, within
 from textvae.training.checkpoint import RunFolder
 from textvae.training.files import write_json
 from textvae.training.interruption import stop_signals
@@ -188,10 +188,10 @@ def _difference(folder: Path, config: Config) -> str:
     except CheckpointError as error:
         return f"{error}; remove {folder} to begin the job anew"
     for key in sorted(saved.keys() | wanted.keys()):
-        later = key not in saved and within(key, ALWAYS)
-        if not later and not within(key, HOW | WHERE) and saved.get(key) != wanted.get(key):
+        before = saved.get(key, LATER.get(key))
+        if not within(key, HOW | WHERE) and before != wanted.get(key):
             return (
-                f"{folder} holds a run with {key}={saved.get(key)}, this command has {key}={wanted.get(key)}: "
+                f"{folder} holds a run with {key}={before}, this command has {key}={wanted.get(key)}: "
                 "remove that folder or name another sweep_dir"
             )
     return ""
