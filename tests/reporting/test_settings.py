@@ -31,7 +31,7 @@ def test_runs_from_before_there_was_a_key_are_of_the_setting_that_its_default_ma
     assert labels([before, now]) == ["ptb/vae", "ptb/vae"]
     assert labels([before, {**now, "plugins": ["mine"]}]) == [
         "ptb/vae plugins=[]",
-        "ptb/vae plugins=['mine']",
+        "ptb/vae plugins=[mine]",
     ]
 
 
