@@ -6,6 +6,7 @@ from tests.cli.process import inside, says_one_line
 from textvae.cli.locations import config_directory
 from textvae.cli.overrides import check, close, legal, with_text
 from textvae.errors import ConfigError
+from textvae.keys import LATER, flatten
 
 
 @pytest.mark.parametrize("sign", ["", "+", "++", "~"])
@@ -220,3 +221,8 @@ def test_what_an_experiment_sets_of_another_choice_can_be_left_out(tmp_path):
     )
     says_one_line(done, "has no setting 'warmup_epoch'")
     assert "leave out" not in done.stderr
+
+
+def test_keys_that_came_later_stand_for_what_is_their_default():
+    known = flatten(legal("train").config)
+    assert {key: known[key] for key in LATER} == LATER
