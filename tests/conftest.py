@@ -25,9 +25,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure() -> None:
-    torch.set_num_threads(
-        1
-    )  # as in the processes that tests start: sums by two threads are others in their last bits
+    # As in the processes that tests start: sums by two threads are others in their last bits.
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,7 +5,12 @@ from types import SimpleNamespace
 import pytest
 
 from tests.cli.process import inside, says_one_line
-from textvae.cli.evaluate import _normaliser, share_of_unknown
+from textvae.cli import compose
+from textvae.cli.evaluate import _normaliser, chosen_batches, share_of_unknown
+from textvae.errors import ConfigError
+from textvae.training.measurement import Console
+
+QUIET = Console(lambda line: None, lambda what, done, of: None)
 
 
 @pytest.mark.parametrize(
@@ -33,3 +38,17 @@ def test_a_value_in_the_place_of_a_group_is_refused(taken):
 def test_the_share_of_unknown_words_is_over_all_sentences():
     assert share_of_unknown([[3, 7, 3], [9]], unk=3) == 0.5
     assert share_of_unknown([[4]], unk=3) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("split=valid", "split"),
+        ("data.path=/elsewhere", "data.path"),
+        ("data.batch_size=8", "data.batch_size"),
+    ],
+)
+def test_sentences_of_ones_own_leave_no_choice_of_the_runs_data(override, named):
+    config = compose.composed("evaluate", ["checkpoint=nowhere", "input=mine.txt", override])
+    with pytest.raises(ConfigError, match=rf"input=mine.txt .* data: {named} does not go with it"):
+        chosen_batches(SimpleNamespace(), config, QUIET)

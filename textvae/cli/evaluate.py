@@ -110,11 +110,22 @@ def _normaliser(vae: TextVAE, config: dict[str, Any]) -> dict[str, int | None]:
     }
 
 
+def _check_own_sentences(config: dict[str, Any]) -> None:
+    """ConfigError where something is said of the run's data too, which nothing would heed."""
+    said = [f"data.{key}" for key, value in config["data"].items() if value is not None]
+    said += ["split"] if config["split"] != "test" else []
+    if said:
+        raise ConfigError(
+            f"input={config['input']} is measured in the place of the run's data: {', '.join(said)} does not go with it"
+        )
+
+
 def chosen_batches(
     vae: TextVAE, config: dict[str, Any], out: measurement.Console
 ) -> tuple[Iterable[Batch], Mapping[str, float]]:
     """The sentences to measure, by the run's own tokenizer."""
     if config["input"]:
+        _check_own_sentences(config)
         lines = given(config["input"])
         labelled = vae.labels or vae.config["data"].get("labels")
         if labelled and any("\t" in line for line in lines):
