@@ -14,6 +14,7 @@ from textvae.data.batching import Batch
 from textvae.data.specials import SPECIAL_WORDS
 from textvae.data.tokenization import Tokenizer
 from textvae.errors import ConfigError, DataError
+from textvae.evaluation.evaluator import evaluate
 from textvae.model import SentenceVAE, build_model
 from textvae.objectives.objective import Objective, build_objective
 
@@ -60,7 +61,16 @@ def vae(**sections: dict[str, Any]) -> TextVAE:
 def test_a_model_says_whether_its_likelihoods_are_given_the_label(
     condition: dict[str, int], sections: dict[str, Any], given: str
 ) -> None:
-    assert conditional(condition, **sections).given == given
+    found = evaluate(conditional(condition, **sections), [labelled(0, 1, 2)])
+    assert found.get("given", "") == given
+
+
+def test_likelihoods_of_unlabelled_sentences_are_given_no_label() -> None:
+    """The prior is then the mean over all labels, whose bounds are those of p(x)."""
+    model = conditional({"encoder": 0, "decoder": 0})
+    assert evaluate(model, [labelled(0, 1)])["given"] == "its label"
+    unlabelled = evaluate(model, [tiny_batch((4, 3))])
+    assert "given" not in unlabelled and "mi_lower_given_label" not in unlabelled
 
 
 @pytest.mark.parametrize("decoder", DECODERS, ids=lambda spec: spec["name"])

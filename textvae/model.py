@@ -61,8 +61,8 @@ class SentenceVAE(nn.Module):
 
     @property
     def given(self) -> str:
-        """What of x, or of its label, all likelihoods are given: "" where they are those of x alone."""
-        return " and ".join(filter(None, [self.decoder.given, "its label" if self.reads_labels else ""]))
+        """What of x likelihoods are given past z: "" where they are those of x alone."""
+        return self.decoder.given
 
     @property
     def reads_labels(self) -> bool:

@@ -81,8 +81,8 @@ class SemiAmortisedVAE(SentenceVAE):
     step's ELBO is that of one z, of new noise in training; in evaluation each step has its noise for all sentences, so
     that q(z|x) is a function of x alone. A loss's gradient goes through the steps to encoder, decoder and prior, as
     published, where it is clipped on the way as well; there an annealed KL is annealed in the steps' ELBO too, here it
-    counts in full. Pseudo-inputs of a prior are not refined. K steps are K more passes through the decoder, forward and
-    back, and 2 K for the gradient through them.
+    counts in full: of annealing, another beta, free bits and terms the steps know nothing. Pseudo-inputs of a prior are not
+    refined. K steps are K more passes through the decoder, forward and back, and 2 K for the gradient through them.
     """
 
     head: GaussianHead

@@ -191,10 +191,15 @@ def test_minimum_rate_is_refused_beside_a_kl_that_is_free_at_times(rate):
 @pytest.mark.parametrize(
     "latent", [{"name": "von_mises_fisher", "size": 4}, {"name": "quantised", "size": 4}]
 )
-def test_a_kl_that_is_one_number_cannot_be_controlled(latent):
+def test_a_kl_that_is_one_number_can_be_neither_controlled_nor_charged_otherwise(latent):
     for sections in (
         {"schedule": {"name": "pi_control", "target": 2.0}},
         {"terms": {"minimum_rate": {"target": 5.0}}},
+        {"schedule": {"name": "linear", "warmup_epochs": 2}},
+        {"schedule": {"name": "constant", "beta": 0.5}},
+        {"rate": {"name": "free_bits_per_sentence", "total": 2.0}},
+        {"rate": {"name": "hinge", "delta": 2.0}},
     ):
         with pytest.raises(ConfigError, match="do not go together: the KL of each sentence is one number"):
             tiny_objective(latent=latent, **sections)
+    tiny_objective(latent=latent)

@@ -10,6 +10,7 @@ from tests.families import LATENTS
 from tests.latents.pairs import pairwise_log_prob
 from tests.tiny import VOCABULARY, tiny_batch, tiny_model, tiny_objective
 from textvae.errors import ConfigError
+from textvae.latents.spheres import UniformOnSphere
 from textvae.model import Output
 from textvae.objectives.rates import RATES
 from textvae.objectives.schedules import SCHEDULES, Schedule
@@ -96,6 +97,23 @@ def test_mmd_is_unbiased_where_the_prior_knows_the_label_of_a_sentence():
         values.append(term(output_of(same, samples=2)._replace(prior=same)))
     found = torch.stack(values)
     assert found.mean().abs() < 4 * found.std() / math.sqrt(len(found)) < 0.02
+
+
+def on_sphere(z):
+    """What a term reads of draws z (1,B,Z) on the unit sphere, whose prior is the uniform one."""
+    nothing = torch.zeros(z.shape[:2])
+    uniform = UniformOnSphere(torch.zeros(z.shape[2], dtype=z.dtype), validate_args=False)
+    return Output(uniform, uniform, z, nothing, nothing[0][:, None], None, z)
+
+
+def test_mmd_tells_two_points_of_a_sphere_from_all_of_it():
+    """Distances there are at most 2, whatever Z: a kernel as wide as for N(0, I) finds 2e-4."""
+    torch.manual_seed(0)
+    term, poles = MaximumMeanDiscrepancy(weight=1.0), torch.zeros(1, 200, 32, dtype=torch.float64)
+    poles[0, :, 0] = torch.tensor([1.0, -1.0]).repeat(100)
+    anywhere = torch.nn.functional.normalize(torch.randn(1, 200, 32, dtype=torch.float64), dim=-1)
+    assert term(on_sphere(poles)).item() > 0.1
+    assert abs(term(on_sphere(anywhere)).item()) < 0.01
 
 
 def test_mmd_moves_a_prior_whose_draws_have_a_gradient():

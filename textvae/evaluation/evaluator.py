@@ -122,8 +122,9 @@ def _latent_metrics(seen: Measured) -> dict[str, Any]:
 
 
 def _metrics_of_what_is_told(given: str, seen: Measured) -> dict[str, Any]:
-    """Of models whose prior or likelihoods are told more than x alone."""
-    metrics: dict[str, Any] = {"given": given} if given else {}
+    """Of models whose prior or likelihoods are told more than x alone: a prior of unlabelled sentences is told nothing."""
+    known = " and ".join(filter(None, [given, "its label" if seen.labels is not None else ""]))
+    metrics: dict[str, Any] = {"given": known} if known else {}
     metrics |= {} if seen.told is None else {"label_entropy": seen.told}
     if seen.labels is not None:
         lower, cap = lower_bound_within(seen.posterior, seen.z, seen.labels)

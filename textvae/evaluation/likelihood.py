@@ -16,8 +16,8 @@ from textvae.latents.distributions import draw, is_deterministic
 class LatentVariableModel(Protocol):
     """All that a measurement asks of a model: a SentenceVAE, or whatever wraps one.
 
-    given: what of x, or of its label, the likelihoods are given; "" where they are those of x alone.
-    reads_labels: whether the label is among that.
+    given: what of x the likelihoods are given past z; "" where they are those of x alone.
+    reads_labels: whether they are given a sentence's label too, where it has one.
     states, output_weight: what logits of words are made of; read for the Fisher information alone.
     """
 

@@ -28,8 +28,8 @@ class BatchNormHead(GaussianHead):
 
     Mean and variance are those of the batch in training, running ones in evaluation and for a batch of one sentence (be
     it there many times), which has no variance; before the first batch of training they are 0 and 1, which is a plain
-    Gaussian head. Against N(0, I) a training batch's mean KL is at least sum_j (gamma^2 + shift_j^2) / 2 (up to eps);
-    gamma 0 collapses. Zhu et al. 2020, arXiv 2004.12585.
+    Gaussian head. Against N(0, I) a training batch's mean KL is at least sum_j (gamma^2 + shift_j^2) / 2 (up to eps), against
+    a prior that can widen no such bound holds; gamma 0 collapses. Zhu et al. 2020, arXiv 2004.12585.
     """
 
     joint = True
@@ -90,7 +90,8 @@ class DeltaHead(GaussianHead):
 
     log sigma^2 lies between those of the roots of ln s - s + 2 delta + 1 = 0, and
     mu = sqrt(2 delta + 1 + ln sigma^2 - sigma^2 + max(0, m)): KL_j = delta + max(0, m_j) / 2. At the roots
-    the square root's gradient is infinite: sigma^2 stops just short of them. Razavi et al. 2019,
+    the square root's gradient is infinite: sigma^2 stops just short of them. Between them it is log sigma^2 that is linear
+    in the sigmoid, in published code sigma^2: the bound is the same, start and gradient differ. Razavi et al. 2019,
     arXiv 1901.03416, in its independent form. Against another prior nothing is committed. ValueError for a delta whose
     KL or gradient is not that in float32.
     """

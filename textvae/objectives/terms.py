@@ -1,4 +1,9 @@
-"""Terms of an objective: Output -> scalar, nats a sentence, added to rec + beta * rate."""
+"""Terms of an objective: Output -> scalar, nats a sentence, added to rec + beta * rate.
+
+Those of q(z), the aggregate of the posteriors, see that of a batch. Where batches hold sentences of one length, as
+`data.grouping=equal_length` cuts them, that is q(z | length): what z says of the length is then charged by the MMD even where
+q(z) is the prior, and is outside the information and the spread that the others reward or charge.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -9,12 +14,16 @@ from torch import Tensor, nn
 from torch.distributions import Independent
 
 from textvae.errors import ConfigError
-from textvae.latents.distributions import draw
+from textvae.latents.distributions import draw, unit_variance
 from textvae.latents.heads import CODES, EUCLIDEAN, Head
 from textvae.model import Output
 from textvae.objectives.commitment import Commitment
 from textvae.objectives.controllers import MinimumRate
 from textvae.objectives.term import Term
+
+LEAST = (
+    1e-12  # of a kernel's squared width: of no dimension at all, or of codes that are all the same, it is 0
+)
 
 
 class Weighted(Term):
@@ -74,10 +83,11 @@ def _refuse_without_label(term: BagOfWords, state: Mapping[str, Tensor], prefix:
 
 
 class MaximumMeanDiscrepancy(Weighted):
-    """weight * MMD^2(q(z), p(z)), k(a, b) = exp(-|a - b|^2 / (2 Z bandwidth)), from a batch's z and as many of the prior.
+    """weight * MMD^2(q(z), p(z)), k(a, b) = exp(-|a - b|^2 / (2 Z v bandwidth)), from a batch's z and as many of the prior.
 
     InfoVAE (Zhao et al. 2017, arXiv 1706.02262): (1 - alpha) KL + (alpha + lambda - 1) MMD, so schedule.beta = 1 - alpha
-    and this weight alpha + lambda - 1. Unbiased, so that it can be below 0: only pairs of different sentences count,
+    and this weight alpha + lambda - 1. v is the variance of a z_j that counts as one, 1 on all of R^Z. Unbiased for a batch
+    of sentences drawn one by one, so that it can be below 0: only pairs of different sentences count,
     since draws of the same one, or of the prior given its label, are no two draws of the aggregate. 0 for a single sentence.
     A learned prior has a gradient of it where its draws have one; a mixture's have none, and at beta 0 it stays as it starts.
     """
@@ -95,15 +105,18 @@ class MaximumMeanDiscrepancy(Weighted):
             return 0.0 * z.sum()
         draws = samples * sentences // output.prior.batch_shape.numel()
         prior = draw(output.prior, draws).reshape(z.shape)
-        return self._likeness(z, z) + self._likeness(prior, prior) - 2 * self._likeness(z, prior)
+        total = torch.as_tensor(unit_variance(output.prior)).to(z).expand(z.shape[2]).sum()  # Z v
+        width = (2 * self.bandwidth * total).clamp_min(LEAST).sqrt()
+        z, prior = z / width, prior / width
+        return _likeness(z, z) + _likeness(prior, prior) - 2 * _likeness(z, prior)
 
-    def _likeness(self, a: Tensor, b: Tensor) -> Tensor:
-        """The mean of k over pairs of draws a, b (S,B,Z) of different sentences, B > 1."""
-        samples, sentences, size = a.shape
-        squares = (a[:, :, None, None] - b).square().sum(-1)  # (S,B,S,B)
-        k = torch.exp(-squares / (2 * max(size, 1) * self.bandwidth))
-        same = k.diagonal(dim1=1, dim2=3)
-        return (k.sum() - same.sum()) / (samples**2 * sentences * (sentences - 1))
+
+def _likeness(a: Tensor, b: Tensor) -> Tensor:
+    """The mean of exp(-|a - b|^2) over pairs of draws a, b (S,B,Z) of different sentences, B > 1."""
+    samples, sentences, _ = a.shape
+    k = torch.exp(-(a[:, :, None, None] - b).square().sum(-1))  # (S,B,S,B)
+    same = k.diagonal(dim1=1, dim2=3)
+    return (k.sum() - same.sum()) / (samples**2 * sentences * (sentences - 1))
 
 
 class MutualInformation(Weighted):
@@ -157,8 +170,9 @@ class MuForcing(Weighted):
     """weight * max(0, margin - mean_b |mu_b|^2 / 2), mu_b the mean of q(z|x_b), margin in nats.
 
     mu-forcing (Liu et al. 2019, arXiv 1905.10072): |mu|^2 / 2 is the part of a Gaussian's KL that says where z is, so
-    that noise cannot meet this margin as it can that of free bits; one mean for all sentences can. ConfigError where
-    z does not lie in R^Z: elsewhere |mu| is bounded, and so is what it says.
+    that noise cannot meet this margin as it can that of free bits; one mean for all sentences can. So is it against N(0, I):
+    a learned prior can move along, or widen, and leave the margin met for nothing. ConfigError where z does not lie in
+    R^Z: elsewhere |mu| is bounded, and so is what it says.
     """
 
     def __init__(self, margin: float, weight: float = 1.0) -> None:

@@ -67,11 +67,12 @@ class Aggressive(Joint):
     after every `window` the mean loss a token is compared with that of the window before, and they end when it
     rose. The phase ends for good, and joint steps follow, at the first validation whose `mi_he2019_batch` is below
     that of the one before, or after `epochs` of them, if that comes first; the first validation has none before it,
-    since noise can take that estimate below 0. `clip` says whose
-    gradient norm is bounded in encoder updates: "joint", that of all parameters as published; "own", the encoder's,
-    which needs no gradient of the decoder's weights; "foretold", that of all as the loss and the last update of the decoder
-    tell it (see clipping.NormANat), which needs none either. Without those encoder updates may estimate the normaliser
-    of each word from the batch's words and at least `words` others; None takes all.
+    since noise can take that estimate below 0. `clip` says whose gradient norm is bounded in encoder updates: "joint",
+    that of all parameters as published; "own", the encoder's, which needs no gradient of the decoder's weights;
+    "foretold", that of all as the loss and the last update of the decoder tell it (see clipping.NormANat), which needs
+    none either. Without those encoder updates may estimate the normaliser of each word from the batch's words and at
+    least `words` others; None takes all. p(x, z) is held in encoder updates but for what follows the encoder by itself:
+    codebooks, which are averages of what is encoded, and a prior that is made of the encoder's posteriors (vamp).
     """
 
     def __init__(
