@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,14 +11,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from recipe import bound_of, recipe_epochs, was_bounded
-from stages import go_on_with_first, is_short, takes_limit
+from stages import empty, go_on_with_first, is_short, takes_limit
 
 from textvae.errors import ConfigError, TextVAEError
 from textvae.keys import key_of
 from textvae.reporting.reproduction.limits import ended
 from textvae.reporting.reproduction.tables import LIMIT, Row, Table, settings_of
 from textvae.training.interruption import ending_signals
-from textvae.training.locks import taken
+from textvae.training.locks import only_writer, taken
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEAK_EVERY = 60.0  # seconds
@@ -84,13 +83,15 @@ def arguments(table: Table, job: Job, epochs: int | None, device: str | None) ->
         if job.finished and not _goes_further(job, config, asked) and not (short and takes_limit(config)):
             return None
         if any(job.folder.rglob("*.safetensors")):
-            if short and (said := go_on_with_first(job.folder, config, first, asked)):
-                print(f"{job.name}: {said}", flush=True)
+            if short:
+                with only_writer(job.folder):
+                    said = go_on_with_first(job.folder, config, first, asked)
+                if said:
+                    print(f"{job.name}: {said}", flush=True)
             _say_device(job, config, device)
             return [f"resume={job.folder}", *limit]
-        shutil.rmtree(
-            job.folder
-        )  # it was stopped before its first checkpoint: there is nothing to go on from
+        with only_writer(job.folder):  # stopped before its first checkpoint: there is nothing to go on from
+            empty(job.folder)
     place = [f"run_dir={job.folder}", "tracker=none", *([f"compute.device={device}"] if device else [])]
     return [*wanted, f"seed={job.seed}", *place]
 

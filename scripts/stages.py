@@ -1,13 +1,14 @@
 """The first stage of a run that is to have more epochs than it was begun with: whether it is too short, and how it goes on."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from textvae.errors import ConfigError
 from textvae.reporting.reproduction.limits import ended, first_limits, shares_limit
 from textvae.training.checkpoint import RunFolder
+from textvae.training.locks import LOCK
 
 Facts = Mapping[str, Any]
 
@@ -53,7 +54,12 @@ def go_on_with_first(folder: Path, config: Facts, first: Facts | None, asked: in
 
 def _forget_second(run: RunFolder) -> None:
     """The end of the first stage is taken back last, so that what is killed amid this is done again."""
-    for path in run.path.iterdir():
-        if path not in (run.config, run.pretraining):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    empty(run.path, but=(run.config, run.pretraining))
     RunFolder(run.pretraining).summary.unlink()
+
+
+def empty(folder: Path, but: Collection[Path] = ()) -> None:
+    """Takes away all that a folder holds, but for some and for the lock of whoever does this."""
+    for path in folder.iterdir():
+        if path not in but and path.name != LOCK:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

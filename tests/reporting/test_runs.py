@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 
 import pytest
 
@@ -13,12 +15,40 @@ def problem(folder) -> str | None:
 
 
 def test_runs_are_found_at_any_depth_each_once(tmp_path):
-    for place in ("b/0", "a/1", "a/0"):
-        finished(tmp_path / "sweep" / place)
+    for seed, place in enumerate(("b/0", "a/1", "a/0")):
+        finished(tmp_path / "sweep" / place, seed=seed)
     (tmp_path / "sweep" / "a" / "0.log").write_text("said")
     found = read_runs([tmp_path / "sweep", tmp_path / "sweep" / "b", tmp_path / "sweep" / "a" / "1"])
     assert [str(run.path.relative_to(tmp_path / "sweep")) for run in found] == ["a/0", "a/1", "b/0"]
     assert all(run.problem is None for run in found)
+
+
+def test_a_run_that_lies_elsewhere_and_is_linked_is_found_once(tmp_path):
+    """Linked too: the folder that it all lies in."""
+    finished(tmp_path / "sweep" / "0")
+    elsewhere = finished(tmp_path / "elsewhere" / "1", seed=1)
+    (tmp_path / "sweep" / "1").symlink_to(elsewhere)
+    (tmp_path / "sweep" / "around").symlink_to(tmp_path / "sweep")
+    assert [run.summary["seed"] for run in read_runs([tmp_path / "sweep", elsewhere])] == [0, 1]
+
+
+def test_a_copy_of_a_run_is_told_and_counts_once(tmp_path):
+    finished(tmp_path / "sweep" / "0")
+    shutil.copytree(tmp_path / "sweep", tmp_path / "backup")
+    run, copy = read_runs([tmp_path / "sweep", tmp_path / "backup"])
+    assert run.problem is None and copy.problem == f"a copy of {run.path}"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
+def test_a_folder_that_cannot_be_read_is_told(tmp_path):
+    finished(tmp_path / "sweep" / "0")
+    closed = finished(tmp_path / "sweep" / "1", seed=1)
+    closed.chmod(0)
+    try:
+        run, other = read_runs([tmp_path / "sweep"])
+    finally:
+        closed.chmod(0o755)
+    assert run.problem is None and "Permission denied" in str(other.problem)
 
 
 def test_a_first_stage_is_part_of_its_run(tmp_path):

@@ -35,6 +35,13 @@ def test_runs_from_before_there_was_a_key_are_of_the_setting_that_its_default_ma
     ]
 
 
+def test_values_that_six_digits_do_not_tell_apart_have_more():
+    near = [config(seed=0, schedule={"beta": beta}) for beta in (0.5000001, 0.5000002)]
+    assert labels(near) == ["ptb/vae schedule.beta=0.5000001", "ptb/vae schedule.beta=0.5000002"]
+    far = [config(seed=0, schedule={"beta": beta}) for beta in (1 / 3, 0.5)]
+    assert labels(far) == ["ptb/vae schedule.beta=0.333333", "ptb/vae schedule.beta=0.5"]
+
+
 def test_the_corpus_seed_is_part_of_the_setting():
     drawn = [config(data={"name": "grammar", "seed": seed}) for seed in (0, 1)]
     assert labels(drawn) == ["ptb/vae data.seed=0", "ptb/vae data.seed=1"]

@@ -12,8 +12,9 @@ import pytest
 
 from tests.reporting.reproduction.records import table
 from tests.scripts.loading import script_module
-from textvae.errors import ConfigError
+from textvae.errors import CheckpointError, ConfigError
 from textvae.reporting.reproduction.tables import Row
+from textvae.training.locks import only_writer
 
 ROW, PLAIN = Row("a", ("experiment=x",)), Row("plain", ("experiment=grammar/collapse",))
 
@@ -144,6 +145,19 @@ def test_a_device_that_a_resumed_run_does_not_take_is_said(runner, tmp_path, cap
     assert "own compute.device=auto; --device cuda is for new runs" in capsys.readouterr().err
     stages.words(runner, 2, "auto")
     assert capsys.readouterr().err == ""
+
+
+def test_a_run_without_a_checkpoint_begins_anew_unless_somebody_trains_it(runner, tmp_path) -> None:
+    folder = tmp_path / "0"
+    (folder / "wandb").mkdir(parents=True)
+    config = {"overrides": ["experiment=x"], "train": {"max_epochs": 100, "max_steps": None}}
+    (folder / "config.json").write_text(json.dumps(config))
+    job = runner.Job(ROW, 0, folder)
+    with only_writer(folder), pytest.raises(CheckpointError, match="another process is training in"):
+        runner.arguments(table(), job, None, None)
+    assert (folder / "config.json").is_file()
+    assert f"run_dir={folder}" in runner.arguments(table(), job, None, None)
+    assert not list(folder.iterdir())
 
 
 def test_what_another_process_trains_is_skipped(runner, tmp_path, capsys) -> None:

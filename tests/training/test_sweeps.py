@@ -2,6 +2,7 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -130,6 +131,35 @@ def test_a_job_is_run_by_one_process_at_a_time(sweep, console, said, monkeypatch
         assert "another process" in said[0] and runs == []
     waiting.join(10)
     assert runs == ["a"]
+
+
+def test_a_file_system_that_does_not_answer_stops_no_job(sweep, monkeypatch):
+    with sweep.stopping(every=0.0) as stop_requested:
+        with monkeypatch.context() as patch:
+            patch.setattr(Sweep, "lost", lambda self: raising(OSError(116, "Stale file handle")))
+            assert not stop_requested()
+        assert not stop_requested()
+        Sweep.take(sweep.folder, "another")
+        assert stop_requested()
+
+
+def raising(error: BaseException) -> None:
+    raise error
+
+
+def test_commands_that_take_a_sweep_at_once_all_have_had_it(tmp_path):
+    """The last one has it; none finds the file that it writes taken away by another."""
+    with ThreadPoolExecutor(4) as pool:
+        taken = list(pool.map(lambda number: Sweep.take(tmp_path / "sweep", str(number)), range(40)))
+    assert sum(not sweep.lost() for sweep in taken) == 1
+
+
+def test_a_command_that_lost_the_sweep_stops_nothing_of_the_next_one(sweep):
+    other = Sweep.take(sweep.folder, "another")
+    sweep.stop()
+    assert not other.lost()
+    other.stop()
+    assert other.lost()
 
 
 def test_a_process_that_died_fails_its_job(sweep):

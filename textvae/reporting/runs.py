@@ -8,6 +8,7 @@ from shlex import quote
 from typing import Any, NamedTuple
 
 from textvae.errors import CheckpointError
+from textvae.keys import WHERE
 
 CONFIG, SUMMARY, METRICS = "config.json", "summary.json", "metrics.jsonl"
 WEIGHTS = "model.safetensors"
@@ -39,8 +40,8 @@ class Run(NamedTuple):
 def read_runs(paths: Iterable[str | Path]) -> list[Run]:
     """All runs in the folders, each of which is a run's or holds runs at any depth; each run once.
 
-    What is unfinished, failed or damaged is among them, with its problem. CheckpointError for a path that is no
-    folder or holds no run.
+    What is unfinished, failed or damaged is among them, with its problem, and so is a copy of an earlier one. CheckpointError
+    for a path that is no folder or holds no run.
     """
     found: dict[Path, Run] = {}
     for path in paths:
@@ -49,21 +50,42 @@ def read_runs(paths: Iterable[str | Path]) -> list[Run]:
             raise CheckpointError(f"{path} holds no run: no {CONFIG}, {SUMMARY} or {METRICS} in it or below")
         for folder in folders:
             found.setdefault(folder.resolve(), read_run(folder))
-    return list(found.values())
+    return _copies_told(found.values())
+
+
+def _copies_told(runs: Iterable[Run]) -> list[Run]:
+    """The runs; a finished one that is another's, word for word and times too, has that as its problem: its seed counts once."""
+    originals: dict[str, Path] = {}
+    told = []
+    for run in runs:
+        if run.problem is None:
+            config = {key: value for key, value in run.config.items() if key not in WHERE}
+            first = originals.setdefault(json.dumps([config, run.summary], sort_keys=True), run.path)
+            run = run if first == run.path else run._replace(problem=f"a copy of {first}")
+        told.append(run)
+    return told
 
 
 def run_folders(path: Path) -> Iterator[Path]:
     """The run folders at `path` or below, in the order of their names, with those of jobs that left nothing."""
     if not path.is_dir():
         raise CheckpointError(f"{path} is no folder; give the folder of a run or of a sweep")
-    for folder, below, files in os.walk(path):
+    seen: set[str] = set()
+    unreadable: list[Path] = []
+    walk = os.walk(path, followlinks=True, onerror=lambda error: unreadable.append(Path(error.filename)))
+    for folder, below, files in walk:
         below[:] = sorted(name for name in below if not name.startswith("."))
+        if (place := os.path.realpath(folder)) in seen:  # by a link, perhaps to a folder that it lies in
+            below.clear()
+            continue
+        seen.add(place)
         if {CONFIG, SUMMARY, METRICS, JOB} & set(files):
             below.clear()
             yield Path(folder)
         elif set(below) <= {"wandb"} and all(name.startswith(".") for name in files) and Path(folder) != path:
             below.clear()  # a job that failed before its first step: a tracker may have been there
             yield Path(folder)
+    yield from unreadable
 
 
 def read_run(folder: Path) -> Run:

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from textvae.keys import BY_WHOM, HOW, LATER, OWN_FOLDER, WHERE, flatten, key_of, within
@@ -56,9 +56,13 @@ def _differences(mine: Flat, others: Sequence[Flat]) -> list[str]:
         key for key in dict.fromkeys(key for other in distinct for key in other) if _varies(key, distinct)
     ]
     common = [key for key in keys if all(key in other for other in distinct)]
-    told = {tuple(_text(other[key]) for key in common) for other in distinct}
-    chosen = common if len(told) == len(distinct) else keys
-    return [f"{key.removesuffix('.name')}={_text(mine[key])}" for key in chosen if key in mine]
+    for chosen, number in ((common, _short), (keys, _short), (keys, repr)):
+        told = {
+            tuple((key, _text(other[key], number)) for key in chosen if key in other) for other in distinct
+        }
+        if len(told) == len(distinct):
+            break
+    return [f"{key.removesuffix('.name')}={_text(mine[key], number)}" for key in chosen if key in mine]
 
 
 def _varies(key: str, settings: Any) -> bool:
@@ -77,9 +81,13 @@ def _number(value: Any) -> Any:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _text(value: Any) -> str:
+def _short(value: float) -> str:
+    return f"{value:g}"
+
+
+def _text(value: Any, number: Callable[[float], str]) -> str:
     if isinstance(value, list | tuple):
-        return "[" + ",".join(_text(item) for item in value) + "]"
+        return "[" + ",".join(_text(item, number) for item in value) + "]"
     if value is None:
         return "null"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return number(value) if isinstance(value, float) else str(value)

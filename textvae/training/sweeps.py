@@ -45,19 +45,26 @@ class Sweep:
 
     def __init__(self, folder: str | Path, token: str, parent: int | None = None) -> None:
         self.folder, self.token, self.parent = Path(folder), token, parent
-        self.file = self.folder / "sweep.json"
+        self.file, self.lock = self.folder / "sweep.json", self.folder / ".lock"
 
     @classmethod
     def take(cls, folder: str | Path, command: str) -> "Sweep":
         """The sweep for a new command, whichever had it before."""
         sweep = cls(folder, secrets.token_hex(8))
-        sweep.folder.mkdir(parents=True, exist_ok=True)
-        write_json(sweep.file, {"command": command, "token": sweep.token})
+        with awaited(sweep.lock):
+            write_json(sweep.file, {"command": command, "token": sweep.token})
         return sweep
 
     def stop(self) -> None:
-        """Asks the jobs to save their state and stop, and no further one to start."""
-        write_json(self.file, _read(self.file) | {"token": None})
+        """Asks the jobs to save their state and stop, and no further one to start.
+
+        Where a command takes the sweep just now, or a signal came amid this, that stops them.
+        """
+        lock = taken(self.lock)
+        if lock is not None:
+            with lock:
+                if not self.lost():
+                    write_json(self.file, _read(self.file) | {"token": None})
 
     def lost(self) -> bool:
         """Whether this command was told to stop, another has taken the sweep, or the parent has died."""
@@ -72,7 +79,11 @@ class Sweep:
         def stop_requested() -> bool:
             nonlocal looked, lost
             if not lost and time.monotonic() - looked >= every:
-                looked, lost = time.monotonic(), self.lost()
+                looked = time.monotonic()
+                with suppress(
+                    OSError
+                ):  # a shared file system that does not answer just now is no word to stop
+                    lost = self.lost()
             return lost or signalled()
 
         with stop_signals() as signalled:

@@ -35,6 +35,16 @@ def test_one_seed_that_does_not_rise_is_enough_to_fail() -> None:
     assert evidence(found, "cure") == "fails: AU does not rise"
 
 
+def test_a_seed_that_diverged_is_not_left_out_of_the_evidence() -> None:
+    """As one whose likelihood or whose information is not finite."""
+    for figure, reason in (
+        ("nll_iw", "IW-NLL of 1 more not finite"),
+        ("mi_lower", "lower MI bound does not rise"),
+    ):
+        found = results(record("cure", 0, **GOOD), record("cure", 1, **{**GOOD, figure: None}))
+        assert evidence(found, "cure") == f"fails: {reason}"
+
+
 def test_a_kl_alone_is_no_evidence() -> None:
     assert evidence(results(record("cure", kl=9.0, nll_iw=101.0)), "cure").startswith("fails")
 

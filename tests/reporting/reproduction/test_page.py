@@ -29,9 +29,24 @@ def test_a_row_has_the_mean_and_width_over_seeds_and_published_figures_below() -
     text = page(results())
     lm = line(text, "lm")
     assert lm[:4] == ["lm", "0 1", "3", "101.05 (0.10)"]
-    assert line(text, "*published*")[:8] == ["*published* [paper]", "", "", "101.03", "", "4", "", "+0.02"]
+    assert line(text, "*published*")[:8] == [
+        "*published* [paper]",
+        "",
+        "",
+        "101.03",
+        "",
+        "4",
+        "",
+        "NLL (IW) +0.02",
+    ]
     assert "- [paper] A Paper 2019" in text
     assert line(text, "plain")[3] == "101.05"
+
+
+def test_a_seed_that_diverged_is_told_beside_the_mean_of_the_others() -> None:
+    diverged = record("lm", nll_iw=None) | {"seed": 5}
+    text = page(Results(table(), [*results().records, diverged]))
+    assert line(text, "lm")[3] == "101.05 (0.10), not finite in 1 more"
 
 
 def test_a_mark_behind_a_commit_is_explained_where_there_is_one() -> None:
@@ -60,7 +75,17 @@ def test_every_figure_that_is_far_off_is_listed_not_the_first_bound_alone() -> N
     ours = record("cure", nll_iw=101.2, neg_elbo=101.5, rec=100.0, kl=1.5)
     text = page(Results(table((Row("cure", (), published=published),), baselines={}), [ours]))
     assert "- cure against [paper], rec +4.20, KL -5.00: not explained yet." in text
-    assert line(text, "*published*")[7] == "+0.20"
+    assert line(text, "*published*")[7] == "NLL (IW) +0.20"
+
+
+def test_a_source_of_other_sentences_is_shown_and_not_compared() -> None:
+    """116 words a token and 100 nats: 21.04 tokens, where ours have 21.92."""
+    published = {"paper": {"neg_elbo": 100, "ppl_elbo": 116}}
+    rows = (Row("cure", (), published=published), Row("lm", (), published={"paper": {"neg_elbo": 135}}))
+    ours = [record(name, neg_elbo=100.5, ppl_elbo=98.0) for name in ("cure", "lm")]
+    text = page(Results(table(rows, baselines={}), ours))
+    assert text.count("| 21.0 tokens a sentence there |") == 2
+    assert "Differences above" not in text
 
 
 def test_every_run_is_listed_with_its_command_and_commit() -> None:

@@ -120,6 +120,7 @@ def test_a_record_that_is_cut_short_never_takes_the_place_of_one_that_is_not() -
 def test_a_spread_is_over_what_is_finite() -> None:
     found = spread([1.0, None, 2.0])
     assert found is not None and (found.mean, found.width, found.seeds) == (1.5, 1.0, 2)
+    assert found is not None and found.missing == 1
     assert spread([None]) is None
     assert Results(table(), []).spread("lm", "nll_iw") is None
 

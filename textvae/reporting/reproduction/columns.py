@@ -1,7 +1,8 @@
 """The columns that a reproduced table can have: each knows a row's cell, and the cell of a published row below it."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from textvae.evaluation.diagnosis import in_brief
 from textvae.reporting.reproduction.evidence import evidence
@@ -11,6 +12,8 @@ from textvae.reporting.reproduction.tables import Row
 
 PARTS = ("index_code_mi", "total_correlation", "dimension_wise_kl")
 COMPARED = ("nll_iw", "neg_elbo", "rec", "kl")  # with what was published; nats a sentence
+PERPLEXITIES = {"nll_iw": "ppl_iw", "neg_elbo": "ppl_elbo"}
+SAME_TOKENS = 0.01  # of their number: what perplexities that are rounded to a whole leave open
 
 
 class Column(NamedTuple):
@@ -20,18 +23,41 @@ class Column(NamedTuple):
 
 
 def spread_text(metric: str, found: Spread | None) -> str:
-    """`mean`, and of several seeds `mean (largest - smallest)`."""
+    """`mean`, and of several seeds `mean (largest - smallest)`; seeds whose figure is not finite are counted apart."""
     if found is None:
         return ""
     text = written(metric, found.mean)
-    return f"{text} ({written(metric, found.width)})" if found.seeds > 1 else text
+    text = f"{text} ({written(metric, found.width)})" if found.seeds > 1 else text
+    return f"{text}, not finite in {found.missing} more" if found.missing else text
 
 
 def differences(results: Results, row: Row, source: str) -> dict[str, float]:
-    """Ours less each published figure, nats; without those that did not run or were not published."""
+    """Ours less each published figure, nats; without those that did not run or were not published.
+
+    None of a source whose sentences have another number of tokens, which no nats a sentence compare with.
+    """
+    if tokens_elsewhere(results, row, source) is not None:
+        return {}
     published = row.published[source]
     ours = {name: results.spread(row.name, name) for name in COMPARED if name in published}
     return {name: mine.mean - float(published[name]) for name, mine in ours.items() if mine}
+
+
+def tokens_elsewhere(results: Results, row: Row, source: str) -> float | None:
+    """The tokens of a source's sentence, bound / ln perplexity, by all rows that have both; None where they are ours."""
+    theirs = [count for other in results.table.rows for count in _tokens(other.published.get(source, {}))]
+    ours = [count for record in results.of(row.name) for count in _tokens(record)]
+    if not theirs or not ours:
+        return None
+    mean = sum(theirs) / len(theirs)
+    return mean if abs(mean / ours[0] - 1) > SAME_TOKENS else None
+
+
+def _tokens(figures: Mapping[str, Any]) -> Iterator[float]:
+    for bound, perplexity in PERPLEXITIES.items():
+        nats, words = figures.get(bound), figures.get(perplexity)
+        if isinstance(nats, int | float) and isinstance(words, int | float) and words > 1:
+            yield nats / math.log(words)
 
 
 def _figure(metric: str, heading: str) -> Column:
@@ -89,9 +115,12 @@ def _verdict(results: Results, row: Row) -> str:
 
 
 def _difference(results: Results, row: Row, source: str) -> str:
-    """That of the first bound; KL alone says little."""
-    bounds = [value for name, value in differences(results, row, source).items() if name != "kl"]
-    return f"{bounds[0]:+.2f}" if bounds else ""
+    """That of the first bound, by its name; KL alone says little."""
+    tokens = tokens_elsewhere(results, row, source)
+    if tokens is not None:
+        return f"{tokens:.1f} tokens a sentence there"
+    bounds = [(name, value) for name, value in differences(results, row, source).items() if name != "kl"]
+    return f"{COLUMNS[bounds[0][0]].heading} {bounds[0][1]:+.2f}" if bounds else ""
 
 
 def _remedy(results: Results, row: Row) -> str:
@@ -116,7 +145,12 @@ COLUMNS = {
     "rec": _figure("rec", "rec"),
     "kl": _figure("kl", "KL"),
     "active_units": _figure("active_units", "AU"),
-    "mi": Column("MI bounds", _bounds, _published_information),
+    "mi": Column("MI bounds", _bounds),
+    "mi_li2019": Column(
+        "MI (Li et al.)",
+        lambda results, row: spread_text("mi_li2019", results.spread(row.name, "mi_li2019")),
+        _published_information,
+    ),
     "kl_parts": Column("I(x; z) + TC + dimension-wise", _parts),
     "mi_cap": _figure("mi_cap", "cap ln N"),
     "mi_he2019_batch": _figure("mi_he2019_batch", "MI in batches"),

@@ -47,7 +47,7 @@ def _not_rising(results: Results, row: str) -> list[str]:
     failing = []
     for metric, name in RISING.items():
         mine, plain = results.spread(row, metric), results.baseline("plain", metric)
-        if mine is None or plain is None or mine.least <= plain.most:
+        if mine is None or mine.missing or plain is None or mine.least <= plain.most:
             failing.append(f"{name} does not rise")
     return failing
 
@@ -56,6 +56,8 @@ def _worse(results: Results, row: str) -> list[str]:
     mine, lm = results.spread(row, "nll_iw"), results.baseline("lm", "nll_iw")
     if mine is None or lm is None:
         return ["no IW-NLL"]
+    if mine.missing:
+        return [f"IW-NLL of {mine.missing} more not finite"]
     loss = mine.mean - lm.mean
     return [f"IW-NLL {loss:.2f} above the LM's, allowed {lm.width:.2f}"] if loss > lm.width else []
 

@@ -93,12 +93,13 @@ def same_run(one: Record, other: Record) -> bool:
 
 
 class Spread(NamedTuple):
-    """A figure over seeds."""
+    """A figure over the seeds that have a finite one; `missing` others have none, as runs that diverged."""
 
     mean: float
     least: float
     most: float
     seeds: int
+    missing: int = 0
 
     @property
     def width(self) -> float:
@@ -117,7 +118,7 @@ class Results:
 
     def spread(self, row: str, metric: str) -> Spread | None:
         """None where nothing ran, or where no run has a finite figure of that name."""
-        return spread(record.get(metric) for record in self.of(row))
+        return spread(record[metric] for record in self.of(row) if metric in record)
 
     def truth(self, metric: str) -> float | None:
         """What is known of the corpus beforehand: the first record's, as all runs of a table share their test split."""
@@ -129,8 +130,12 @@ class Results:
 
 
 def spread(values: Iterable[Any]) -> Spread | None:
-    found = [float(value) for value in values if isinstance(value, int | float)]
-    return Spread(sum(found) / len(found), min(found), max(found), len(found)) if found else None
+    """None where no value is a number; a value of None stands for one that is not finite."""
+    told = list(values)
+    found = [float(value) for value in told if isinstance(value, int | float)]
+    if not found:
+        return None
+    return Spread(sum(found) / len(found), min(found), max(found), len(found), len(told) - len(found))
 
 
 def _flat(value: Any) -> bool:
