@@ -91,6 +91,8 @@ def arguments(table: Table, job: Job, epochs: int | None, device: str | None) ->
             _say_device(job, config, device)
             return [f"resume={job.folder}", *limit]
         with only_writer(job.folder):  # stopped before its first checkpoint: there is nothing to go on from
+            if any(job.folder.rglob("*.safetensors")):
+                raise ConfigError(f"{job.folder} was trained just now by another process: run this again")
             empty(job.folder)
     place = [f"run_dir={job.folder}", "tracker=none", *([f"compute.device={device}"] if device else [])]
     return [*wanted, f"seed={job.seed}", *place]

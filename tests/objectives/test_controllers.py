@@ -8,8 +8,9 @@ import torch
 
 from tests.tiny import tiny_batch, tiny_model, tiny_objective
 from textvae.errors import ConfigError
+from textvae.latents.posteriors import HEADS
 from textvae.objectives.controllers import MinimumRate, PIControl, SoftFreeBits
-from textvae.objectives.objective import Loss
+from textvae.objectives.objective import Loss, without_effect
 from textvae.training.files import load_state, save_state
 
 
@@ -189,17 +190,29 @@ def test_minimum_rate_is_refused_beside_a_kl_that_is_free_at_times(rate):
 
 
 @pytest.mark.parametrize(
+    ("sections", "idle"),
+    [
+        ({}, False),
+        ({"schedule": {"name": "linear", "warmup_epochs": 2}}, True),
+        ({"schedule": {"name": "constant", "beta": 0.5}}, True),
+        ({"rate": {"name": "free_bits_per_sentence", "total": 2.0}}, True),
+        ({"rate": {"name": "hinge", "delta": 2.0}}, True),
+    ],
+)
+def test_what_charges_another_share_of_a_kl_that_is_one_number_is_told(sections, idle):
+    for name, fixed_kl in (("von_mises_fisher", True), ("gaussian", False)):
+        head = HEADS[name](5, size=4)
+        note = without_effect(tiny_objective(latent={"name": name, "size": 4}, **sections), head)
+        assert (note is not None and "only the loss that is logged" in note) == (idle and fixed_kl)
+
+
+@pytest.mark.parametrize(
     "latent", [{"name": "von_mises_fisher", "size": 4}, {"name": "quantised", "size": 4}]
 )
-def test_a_kl_that_is_one_number_can_be_neither_controlled_nor_charged_otherwise(latent):
+def test_a_kl_that_is_one_number_cannot_be_controlled(latent):
     for sections in (
         {"schedule": {"name": "pi_control", "target": 2.0}},
         {"terms": {"minimum_rate": {"target": 5.0}}},
-        {"schedule": {"name": "linear", "warmup_epochs": 2}},
-        {"schedule": {"name": "constant", "beta": 0.5}},
-        {"rate": {"name": "free_bits_per_sentence", "total": 2.0}},
-        {"rate": {"name": "hinge", "delta": 2.0}},
     ):
         with pytest.raises(ConfigError, match="do not go together: the KL of each sentence is one number"):
             tiny_objective(latent=latent, **sections)
-    tiny_objective(latent=latent)

@@ -24,12 +24,15 @@ def test_runs_are_found_at_any_depth_each_once(tmp_path):
 
 
 def test_a_run_that_lies_elsewhere_and_is_linked_is_found_once(tmp_path):
-    """Linked too: the folder that it all lies in."""
+    """Linked too: the folder that it all lies in, one above, and a run that lies here."""
     finished(tmp_path / "sweep" / "0")
     elsewhere = finished(tmp_path / "elsewhere" / "1", seed=1)
     (tmp_path / "sweep" / "1").symlink_to(elsewhere)
     (tmp_path / "sweep" / "around").symlink_to(tmp_path / "sweep")
-    assert [run.summary["seed"] for run in read_runs([tmp_path / "sweep", elsewhere])] == [0, 1]
+    (tmp_path / "sweep" / "above").symlink_to(tmp_path)
+    (tmp_path / "sweep" / "-best").symlink_to(tmp_path / "sweep" / "0")
+    found = read_runs([tmp_path / "sweep", elsewhere])
+    assert [str(run.path.relative_to(tmp_path / "sweep")) for run in found] == ["0", "1"]
 
 
 def test_a_copy_of_a_run_is_told_and_counts_once(tmp_path):

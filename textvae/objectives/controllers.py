@@ -105,7 +105,8 @@ class SoftFreeBits(Controller):
     Kept in [minimum, 1]; the published 10% and 5% (Chen et al. 2017, arXiv 1611.02731, appendix C) are the defaults. The
     minimum is not published: without one a KL long below its target leaves a beta from which no growth comes back. Without
     `smoothing` it weighs how often a batch's KL is above the target against how often it is below: the median of batches comes
-    near the target, and their mean need not, the less the more batches differ (of one length each, or of few sentences).
+    near the target, and their mean may be further off, the more so the more batches differ (of one length each, or of few
+    sentences).
     """
 
     beta: Tensor

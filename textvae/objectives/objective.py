@@ -71,18 +71,15 @@ def build_objective(
     """The objective of a config with the sections schedule, rate and terms (a mapping from name to settings).
 
     `vocabulary` and `head` are the model's, for terms with networks of their own. Raises ConfigError for an unknown
-    name or setting, a value out of range, and a term that does not go with the posterior, the rate or the schedule; where the
-    KL of a sentence is one number, for schedules and rates that would charge another share of it to no effect.
+    name or setting, a value out of range, and a term or a controller that does not go with the posterior, the rate or the
+    schedule.
     """
     schedule = construct(SCHEDULES, config["schedule"], "schedule", steps_per_epoch=steps_per_epoch)
     _require(config, "schedule", schedule, "final", "least", "settled")
+    if isinstance(schedule, Controller):
+        _refuse(config, "schedule", f"latent {config['latent']['name']!r}", fixed(head))
     rate = construct(RATES, config["rate"], "rate", dimensions=head.size)
     _require(config, "rate", rate, "free")
-    latent = f"latent {config['latent']['name']!r}"
-    if isinstance(schedule, Controller) or not schedule.least == schedule.final == 1:
-        _refuse(config, "schedule", latent, fixed(head))
-    if rate.free:
-        _refuse(config, "rate", latent, fixed(head))
     terms: dict[str, Term] = {}
     label = (config.get("condition") or {}).get("decoder", 0)
     sizes = {"vocabulary": vocabulary, "latent": head.size, "label": label}
@@ -100,6 +97,15 @@ def build_objective(
         least = 0.0 if rate.free else schedule.least
         _refuse(config, "rate" if rate.free else "schedule", f"terms.{name}", terms[name].objection_to(least))
     return Objective(schedule, rate, terms)
+
+
+def without_effect(objective: Objective, head: Head) -> str | None:
+    """What of the objective trains nothing, since the KL of every sentence under `head` is one number; None where all does."""
+    schedule, reason = objective.schedule, fixed(head)
+    charged_as_it_is = schedule.least == schedule.final == 1 and not objective.rate.free
+    if reason is None or charged_as_it_is:
+        return None
+    return f"{reason}: schedule and rate change only the loss that is logged"
 
 
 def _require(config: Mapping[str, Any], section: str, made: object, *names: str) -> None:

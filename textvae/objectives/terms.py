@@ -21,9 +21,8 @@ from textvae.objectives.commitment import Commitment
 from textvae.objectives.controllers import MinimumRate
 from textvae.objectives.term import Term
 
-LEAST = (
-    1e-12  # of a kernel's squared width: of no dimension at all, or of codes that are all the same, it is 0
-)
+# Of a kernel's squared width, which is 0 for no dimension at all and for codes that are all the same.
+LEAST = 1e-12
 
 
 class Weighted(Term):
@@ -86,7 +85,8 @@ class MaximumMeanDiscrepancy(Weighted):
     """weight * MMD^2(q(z), p(z)), k(a, b) = exp(-|a - b|^2 / (2 Z v bandwidth)), from a batch's z and as many of the prior.
 
     InfoVAE (Zhao et al. 2017, arXiv 1706.02262): (1 - alpha) KL + (alpha + lambda - 1) MMD, so schedule.beta = 1 - alpha
-    and this weight alpha + lambda - 1. v is the variance of a z_j that counts as one, 1 on all of R^Z. Unbiased for a batch
+    and this weight alpha + lambda - 1. v is the variance of a z_j that counts as one, 1 on all of R^Z (on a sphere or of
+    codes runs from before 2026-11-28 had 1 as well: another term). Unbiased for a batch
     of sentences drawn one by one, so that it can be below 0: only pairs of different sentences count,
     since draws of the same one, or of the prior given its label, are no two draws of the aggregate. 0 for a single sentence.
     A learned prior has a gradient of it where its draws have one; a mixture's have none, and at beta 0 it stays as it starts.

@@ -14,7 +14,7 @@ from textvae.latents.posteriors import HEADS
 from textvae.reporting.canvas import panels_with_legend, plain_panels, png
 from textvae.reporting.comparison import results
 from textvae.reporting.plane import KL_LABEL, rate_distortion
-from textvae.reporting.runs import Run
+from textvae.reporting.runs import COPY, Run
 from textvae.reporting.settings import labels
 from textvae.reporting.styles import COLOURS, Style, add_legend, as_it_stands, compress, styles
 
@@ -29,7 +29,8 @@ CURVES = (
 def pictures(runs: Sequence[Run]) -> dict[str, bytes]:
     """The figures that the runs give cause for, by the names of their files. A setting looks the same in all."""
     names = labels([run.config for run in runs])
-    lines = [line for name, run in zip(names, runs, strict=True) for line in _lines(name, run)]
+    own = [pair for pair in zip(names, runs, strict=True) if not (pair[1].problem or "").startswith(COPY)]
+    lines = [line for name, run in own for line in _lines(name, run)]
     records = [record for record in results(runs)[0] if None not in (record["kl"], record["rec"])]
     styled = styles([*(name for name, _ in lines), *(record["setting"] for record in records)])
     drawn = {}

@@ -13,6 +13,7 @@ from textvae.keys import WHERE
 CONFIG, SUMMARY, METRICS = "config.json", "summary.json", "metrics.jsonl"
 WEIGHTS = "model.safetensors"
 JOB = "job.json"  # what a sweep says became of a job
+COPY = "a copy of"  # begins the problem of a run that is another's, word for word
 FIRST_STAGE = "pretraining"  # the folder of a run that a run began with
 
 
@@ -61,7 +62,7 @@ def _copies_told(runs: Iterable[Run]) -> list[Run]:
         if run.problem is None:
             config = {key: value for key, value in run.config.items() if key not in WHERE}
             first = originals.setdefault(json.dumps([config, run.summary], sort_keys=True), run.path)
-            run = run if first == run.path else run._replace(problem=f"a copy of {first}")
+            run = run if first == run.path else run._replace(problem=f"{COPY} {first}")
         told.append(run)
     return told
 
@@ -70,11 +71,11 @@ def run_folders(path: Path) -> Iterator[Path]:
     """The run folders at `path` or below, in the order of their names, with those of jobs that left nothing."""
     if not path.is_dir():
         raise CheckpointError(f"{path} is no folder; give the folder of a run or of a sweep")
-    seen: set[str] = set()
+    seen = {os.path.realpath(above) for above in path.resolve().parents}
     unreadable: list[Path] = []
     walk = os.walk(path, followlinks=True, onerror=lambda error: unreadable.append(Path(error.filename)))
     for folder, below, files in walk:
-        below[:] = sorted(name for name in below if not name.startswith("."))
+        below[:] = _links_last(folder, sorted(name for name in below if not name.startswith(".")))
         if (place := os.path.realpath(folder)) in seen:  # by a link, perhaps to a folder that it lies in
             below.clear()
             continue
@@ -86,6 +87,11 @@ def run_folders(path: Path) -> Iterator[Path]:
             below.clear()  # a job that failed before its first step: a tracker may have been there
             yield Path(folder)
     yield from unreadable
+
+
+def _links_last(folder: str, names: list[str]) -> list[str]:
+    """So that a run is called by where it lies, whatever links lead there."""
+    return sorted(names, key=lambda name: os.path.islink(os.path.join(folder, name)))
 
 
 def read_run(folder: Path) -> Run:

@@ -10,7 +10,7 @@ from textvae.data.batching import Batcher
 from textvae.errors import ConfigError
 from textvae.generation.sentences import SentenceSpace
 from textvae.model import SentenceVAE
-from textvae.objectives.objective import Objective, build_objective
+from textvae.objectives.objective import Objective, build_objective, without_effect
 from textvae.refinement import build_refined
 from textvae.registry import construct
 from textvae.training.checkpoint import RunFolder
@@ -60,6 +60,8 @@ def assemble(
         )
     objective = build_objective(config, train.steps_per_epoch, vocabulary, model.head)
     objective = objective.to(machine.device)
+    if idle := without_effect(objective, model.head):
+        console.say(f"note: {idle}")
     descent, plateau = build_descent(model, objective, config["optimizer"])
     updater = construct(
         UPDATERS, config["updater"], "updater", model=model, objective=objective, descent=descent

@@ -80,9 +80,8 @@ class Sweep:
             nonlocal looked, lost
             if not lost and time.monotonic() - looked >= every:
                 looked = time.monotonic()
-                with suppress(
-                    OSError
-                ):  # a shared file system that does not answer just now is no word to stop
+                # A shared file system that does not answer just now has not said to stop.
+                with suppress(OSError):
                     lost = self.lost()
             return lost or signalled()
 

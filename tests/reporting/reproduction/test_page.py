@@ -47,6 +47,7 @@ def test_a_seed_that_diverged_is_told_beside_the_mean_of_the_others() -> None:
     diverged = record("lm", nll_iw=None) | {"seed": 5}
     text = page(Results(table(), [*results().records, diverged]))
     assert line(text, "lm")[3] == "101.05 (0.10), not finite in 1 more"
+    assert line(page(Results(table(), [diverged])), "lm")[3] == "not finite"
 
 
 def test_a_mark_behind_a_commit_is_explained_where_there_is_one() -> None:
@@ -79,7 +80,7 @@ def test_every_figure_that_is_far_off_is_listed_not_the_first_bound_alone() -> N
 
 
 def test_a_source_of_other_sentences_is_shown_and_not_compared() -> None:
-    """116 words a token and 100 nats: 21.04 tokens, where ours have 21.92."""
+    """A perplexity of 116 at 100 nats: 21.04 tokens, where ours have 21.92."""
     published = {"paper": {"neg_elbo": 100, "ppl_elbo": 116}}
     rows = (Row("cure", (), published=published), Row("lm", (), published={"paper": {"neg_elbo": 135}}))
     ours = [record(name, neg_elbo=100.5, ppl_elbo=98.0) for name in ("cure", "lm")]

@@ -62,7 +62,10 @@ def _tokens(figures: Mapping[str, Any]) -> Iterator[float]:
 
 def _figure(metric: str, heading: str) -> Column:
     def cell(results: Results, row: Row) -> str:
-        return spread_text(metric, results.spread(row.name, metric))
+        found = results.spread(row.name, metric)
+        if found is None and any(metric in record for record in results.of(row.name)):
+            return "not finite"
+        return spread_text(metric, found)
 
     def published(results: Results, row: Row, source: str) -> str:
         value = row.published[source].get(metric, "")

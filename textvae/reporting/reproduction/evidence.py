@@ -47,7 +47,7 @@ def _not_rising(results: Results, row: str) -> list[str]:
     failing = []
     for metric, name in RISING.items():
         mine, plain = results.spread(row, metric), results.baseline("plain", metric)
-        if mine is None or mine.missing or plain is None or mine.least <= plain.most:
+        if mine is None or plain is None or mine.missing or plain.missing or mine.least <= plain.most:
             failing.append(f"{name} does not rise")
     return failing
 
