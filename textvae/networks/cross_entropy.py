@@ -1,5 +1,7 @@
 """log p of target words from hidden states, without ever holding (tokens x vocabulary) logits."""
 
+from collections.abc import Iterable, Sequence
+from functools import reduce
 from typing import Any
 
 import torch
@@ -9,7 +11,9 @@ from torch.autograd.function import once_differentiable
 from textvae.networks.normaliser import estimated_log_normaliser
 
 ALIGNED = 64  # bytes: a line of the cache, and the longest vector of a processor
-CACHED = 2**18  # exponentials that are added up at a time
+BLOCK = (
+    2048  # words at a time on a CPU, so that what is made of them is met again before it has left the cache
+)
 LEAST, MOST = 1e-30, 1e30  # of a normaliser that float32 and bfloat16 hold with all digits
 SAMPLES = 64  # of the same words: from so many on an estimated normaliser takes less time than a full one
 
@@ -120,24 +124,31 @@ def _gradients(
     log_p = hidden.new_empty(len(hidden))
     d_hidden = torch.empty_like(hidden) if wants[0] else None
     scaled = hidden if scale is None else hidden * scale[:, None]
-    columns = weight.to(products)
-    counted = columns if counts is None else (weight * counts[:, None]).to(products)
-    d_weight = None
+    block = BLOCK if weight.device.type == "cpu" else max(1, len(weight))
+    columns = [words.to(products) for words in weight.split(block)]
+    counted = (
+        columns
+        if counts is None
+        else [words.to(products) for words in (weight * counts[:, None]).split(block)]
+    )
+    stand_for = None if counts is None else counts.split(block)
+    d_weight = (torch.empty_like if len(hidden) else torch.zeros_like)(weight) if wants[1] else None
     for start in range(0, len(hidden), chunk):
         part = slice(start, start + chunk)
-        e, sums, log_normaliser = _exponentials(hidden[part].to(products), columns, counts, hidden.dtype)
+        e, sums, log_normaliser = _exponentials(hidden[part].to(products), columns, stand_for, hidden.dtype)
         said = weight[targets[part]]
         log_p[part] = (hidden[part] * said).sum(1) - log_normaliser
         share = sums.reciprocal().neg_()[:, None]
         if d_hidden is not None:
-            torch.addcmul(said, e @ counted, share, out=d_hidden[part])
-        if wants[1]:
-            part_of_weight = e.T @ (scaled[part] * share).to(products)
-            d_weight = part_of_weight.to(weight.dtype) if d_weight is None else d_weight.add_(part_of_weight)
+            expected = _total((some @ words for some, words in zip(e, counted, strict=True)), hidden.dtype)
+            torch.addcmul(said, expected, share, out=d_hidden[part])
+        if d_weight is not None:
+            states = (scaled[part] * share).to(products)
+            for some, rows in zip(e, d_weight.split(block), strict=True):
+                rows.add_(some.T @ states) if start else rows.copy_(some.T @ states)
     if d_hidden is not None and scale is not None:
         d_hidden *= scale[:, None]
-    if wants[1]:
-        d_weight = torch.zeros_like(weight) if d_weight is None else d_weight
+    if d_weight is not None:
         if counts is not None:
             d_weight *= counts[:, None]
         d_weight.index_add_(0, targets, scaled)
@@ -145,21 +156,21 @@ def _gradients(
 
 
 def _exponentials(
-    hidden: Tensor, columns: Tensor, counts: Tensor | None, dtype: torch.dtype
-) -> tuple[Tensor, Tensor, Tensor]:
-    """exp(h W^T) (N,V), its counted row sums in `dtype` and the logarithms of those of the logits themselves (N,).
+    hidden: Tensor, columns: Sequence[Tensor], counts: Sequence[Tensor] | None, dtype: torch.dtype
+) -> tuple[list[Tensor], Tensor, Tensor]:
+    """exp(h W^T) by blocks of words, its counted row sums in `dtype` and the logarithms of those of the logits themselves (N,).
 
     On a CPU logits keep their size, which spares two passes over them, unless a sum of so large or small ones would lose
     digits: a look for which a GPU would be waited for.
     """
     if hidden.device.type == "cpu":
-        e = logits_of(hidden, columns).exp_()
+        e = [logits_of(hidden, words).exp_() for words in columns]
         sums = _row_sums(e, counts, dtype)
         if bool(((sums > LEAST) & (sums < MOST)).all()):
             return e, sums, sums.log()
-    logits = logits_of(hidden, columns)
-    top = logits.amax(1, keepdim=True)
-    e = logits.sub_(top).exp_()
+    logits = [logits_of(hidden, words) for words in columns]
+    top = reduce(torch.maximum, (some.amax(1, keepdim=True) for some in logits))
+    e = [some.sub_(top).exp_() for some in logits]
     sums = _row_sums(e, counts, dtype)
     return e, sums, sums.log() + top.squeeze(1).to(dtype)
 
@@ -177,10 +188,15 @@ def logits_of(hidden: Tensor, weight: Tensor) -> Tensor:
     return torch.mm(hidden, weight.T, out=hidden.new_empty(len(hidden), stored)[:, :words])
 
 
-def _row_sums(e: Tensor, counts: Tensor | None, dtype: torch.dtype) -> Tensor:
-    """Of (N,V) -> (N,), in `dtype`: on a CPU some rows at a time, whose copies in it stay in its cache."""
-    at_once = CACHED if e.device.type == "cpu" else e.numel()
-    pieces = e.split(max(1, at_once // e.shape[1]))
+def _row_sums(e: Sequence[Tensor], counts: Sequence[Tensor] | None, dtype: torch.dtype) -> Tensor:
+    """Of blocks (N,v) -> (N,), in `dtype`; uncounted, the sum of a block is rounded once to the type of what it adds up.
+
+    Where that is bfloat16, the logits were rounded as much before: a sum without would take copies of them all.
+    """
     if counts is None:
-        return torch.cat([rows.sum(1, dtype=dtype) for rows in pieces])
-    return torch.cat([rows.to(dtype) @ counts for rows in pieces])
+        return _total((some.sum(1) for some in e), dtype)
+    return _total((some.to(dtype) @ count for some, count in zip(e, counts, strict=True)), dtype)
+
+
+def _total(parts: Iterable[Tensor], dtype: torch.dtype) -> Tensor:
+    return reduce(torch.add, (part.to(dtype) for part in parts))
