@@ -108,10 +108,11 @@ class SentenceVAE(nn.Module):
     def log_likelihood(self, batch: Batch, z: Tensor) -> Tensor:
         """log p(x|z), z (S,B,Z) -> (S,B), nats a sentence with its end; padding counts nothing."""
         hidden, weight, mask = self.states(batch, z), self.output_weight, batch.mask
+        foreseen = -1 / max(1, z.shape[0] * z.shape[1])  # what the mean of -log p(x|z) gives each word
         if bool(mask.all()):  # no padding, so nothing to pick out and put back
-            words = self.cross_entropy(hidden.flatten(1, 2), weight, batch.targets.flatten())
+            words = self.cross_entropy(hidden.flatten(1, 2), weight, batch.targets.flatten(), foreseen)
             return words.view(hidden.shape[:-1]).sum(-1)
-        words = self.cross_entropy(hidden[:, mask], weight, batch.targets[mask])
+        words = self.cross_entropy(hidden[:, mask], weight, batch.targets[mask], foreseen)
         sentences = torch.zeros(len(z), *mask.shape, dtype=words.dtype, device=words.device)
         return sentences.masked_scatter(mask.expand_as(sentences), words).sum(-1)
 

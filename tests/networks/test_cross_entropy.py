@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from textvae.networks.cross_entropy import CrossEntropy
+from textvae.networks import exponentials
+from textvae.networks.cross_entropy import CrossEntropy, token_log_prob
 
 
 def plain(hidden, weight, targets):
@@ -18,13 +19,21 @@ def problem(tokens=37, size=5, words=23):
     return hidden, weight, torch.randint(words, (tokens,), generator=generator)
 
 
+@pytest.fixture(params=[7, 23, 2048])
+def block(request, monkeypatch):
+    """How many of 23 words are taken at a time."""
+    monkeypatch.setattr(exponentials, "BLOCK", request.param)
+
+
 @pytest.mark.parametrize("chunk", [1, 8, 37, 512])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_value_and_gradients_equal_the_plain_ones(chunk, weighted):
+@pytest.mark.parametrize("foreseen", [1.0, 0.25, -1 / 3])
+@pytest.mark.usefixtures("block")
+def test_value_and_gradients_equal_the_plain_ones(chunk, weighted, foreseen):
     hidden, weight, targets = problem()
     scale = torch.linspace(-1, 2, len(hidden), dtype=torch.float64) if weighted else torch.tensor(0.25)
     expected = plain(hidden, weight, targets)
-    got = CrossEntropy(chunk=chunk)(hidden, weight, targets)
+    got = CrossEntropy(chunk=chunk)(hidden, weight, targets, foreseen)
     torch.testing.assert_close(got, expected)
     for a, b in zip(
         torch.autograd.grad((got * scale).sum(), (hidden, weight)),
@@ -32,6 +41,34 @@ def test_value_and_gradients_equal_the_plain_ones(chunk, weighted):
         strict=True,
     ):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.usefixtures("block")
+def test_a_word_that_counts_twice_is_two_words():
+    hidden, weight, targets = problem()
+    twice = torch.cat([weight, weight[20:]])
+    counts = torch.ones(len(weight), dtype=torch.float64)
+    counts[20:] = 2
+    expected = plain(hidden, twice, targets)
+    got = token_log_prob(hidden, weight, targets, 1.0, torch.float64, 8, counts)
+    torch.testing.assert_close(got, expected)
+    for a, b in zip(
+        torch.autograd.grad(got.sum(), (hidden, weight)),
+        torch.autograd.grad(expected.sum(), (hidden, weight)),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+
+
+def test_gradients_are_had_twice_from_one_pass():
+    hidden, weight, targets = problem()
+    loss = CrossEntropy()(hidden, weight, targets, -1 / 37).mean()
+    first = torch.autograd.grad(loss, (hidden, weight), retain_graph=True)
+    kept = [gradient.clone() for gradient in first]
+    second = torch.autograd.grad(2 * loss, (hidden, weight))
+    for a, b, c in zip(kept, first, second, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+        torch.testing.assert_close(2 * a, c)
 
 
 def test_frozen_weight_gets_no_gradient():
@@ -81,6 +118,7 @@ def test_an_improbable_word_keeps_its_logarithm():
 
 
 @pytest.mark.parametrize("shift", [-400.0, -80.0, 80.0, 400.0])
+@pytest.mark.usefixtures("block")
 def test_logits_beyond_the_range_of_their_exponentials(shift):
     """One token's logits are far from 0, those of the others are not: all keep value and gradients."""
     hidden, weight, targets = problem()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from textvae.data.specials import SPECIALS
 from textvae.generation.decoding import Decoded, Decoding, WordByWord, forbid, rows_of
-from textvae.networks.cross_entropy import LEAST, MOST
+from textvae.networks.exponentials import LEAST, MOST
 
 BLOCK = 128  # columns whose weights are added up before one of them is drawn
 

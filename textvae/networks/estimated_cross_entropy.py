@@ -27,18 +27,19 @@ class EstimatedCrossEntropy(CrossEntropy):
         self.words = words
         self._expected: Tensor | None = None
 
-    def _with_gradients(self, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    def _with_gradients(self, hidden: Tensor, weight: Tensor, targets: Tensor, foreseen: float) -> Tensor:
         said, places = targets.unique(return_inverse=True)
         words = self.words + len(said)
         if 2 * words > len(weight) or not len(targets):
-            return super()._with_gradients(hidden, weight, targets)
+            return super()._with_gradients(hidden, weight, targets, foreseen)
         words = min(-(-words // ROUND) * ROUND, len(weight) // 2)
         weight = weight.detach()
         if self._expected is None:
             self._expected = self._expect(hidden.detach(), weight)
         others, log_pi = choose(self._expected.index_fill(0, said, 0.0)[None], words - len(said))
         some, counts = torch.cat([said, others[0]]), F.pad(-log_pi[0], (len(said), 0)).exp()
-        return token_log_prob(hidden, weight[some], places, self.products or hidden.dtype, self.chunk, counts)
+        products = self.products or hidden.dtype
+        return token_log_prob(hidden, weight[some], places, foreseen, products, self.chunk, counts)
 
     def _expect(self, hidden: Tensor, weight: Tensor) -> Tensor:
         """The mean distribution of some tokens (V,), in which every word has a chance."""

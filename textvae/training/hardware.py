@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from textvae.networks.cross_entropy import logits_of
+from textvae.networks.exponentials import logits_of
 
 FLOAT32_ERROR = 1e-5  # of a product in float32, relative to its largest element
 GAIN = 1.2  # in time: where two ways are near each other, chance must not decide between them from one process to the next
