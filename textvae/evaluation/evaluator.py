@@ -76,7 +76,7 @@ def evaluate(
             metrics |= _parts(seen, bounds, tc_sentences, seed, partial(report, "total correlation"))
         if fisher_sentences != 0 and (variance := seen.prior_variance) is not None and variance.shape[1]:
             chosen, done = _subset(held, fisher_sentences, seed, device), partial(report, "geometry")
-            metrics |= _fisher(model, chosen, seen.posterior, variance, row_budget, done)
+            metrics |= _fisher(model, chosen, seen.posterior, variance, done)
         if iw_samples:
             chosen = _subset(held, iw_sentences, seed, device)
             metrics |= _importance_weighted(
@@ -176,14 +176,13 @@ def _fisher(
     chosen: Sequence[tuple[Tensor, Batch]],
     q: Distribution,
     variance: Tensor,
-    row_budget: int,
     done: Callable[[int, int], None],
 ) -> dict[str, Any]:
     """The spectrum at the modes of the chosen sentences; q (N,) and the variance (N,Z) of each one's prior are of all."""
     found: list[Tensor] = []
     count = sum(len(rows) for rows, _ in chosen)
     for rows, batch in chosen:
-        found.append(fisher_information(model, batch, select(q, rows).mode, row_budget))
+        found.append(fisher_information(model, batch, select(q, rows).mode))
         done(sum(map(len, found)), count)
     variances = torch.cat([variance[rows] for rows, _ in chosen])
     return spectrum(torch.cat(found), variances) | {"fisher_sentences": count}

@@ -5,10 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 from textvae.networks.exponentials import blocks_of, meet
 from textvae.networks.normaliser import estimated_log_normaliser
 
+ROUND = 32  # states at a time come in multiples of it
 SAMPLES = 64  # of the same words: from so many on an estimated normaliser takes less time than a full one
 
 
@@ -128,9 +130,14 @@ def _gradients(
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """log p (N,) and, where wanted, the gradients of sum_n scale_n log p_n; scale one number or (N,1), counts 1 where None.
 
+    States of 0 make up a multiple of ROUND, since libraries prepare and keep a kernel for every number of them.
     With E = exp(h W^T), C = diag(counts) and s the row sums of E C: d hidden_n = W[target_n] - E_n C W / s_n and
     d W = sum_n e[target_n] h_n^T - C E^T (h / s). So no pass over E divides it.
     """
+    tokens, missing = len(hidden), -len(hidden) % ROUND
+    if missing:
+        hidden, targets = F.pad(hidden, (0, 0, 0, missing)), F.pad(targets, (0, missing))
+        scale = F.pad(scale, (0, 0, 0, missing)) if isinstance(scale, Tensor) else scale
     log_p, scaled = hidden.new_empty(len(hidden)), hidden * scale
     d_hidden = torch.empty_like(hidden) if wants[0] else None
     d_weight = (torch.empty_like if len(hidden) else torch.zeros_like)(weight) if wants[1] else None
@@ -152,4 +159,4 @@ def _gradients(
         if counts is not None:
             d_weight *= counts[:, None]
         d_weight.index_add_(0, targets, scaled)
-    return log_p, d_hidden, d_weight
+    return log_p[:tokens], None if d_hidden is None else d_hidden[:tokens], d_weight
