@@ -11,7 +11,7 @@ from torch.distributions import (
     TransformedDistribution,
 )
 
-from tests.tiny import VOCABULARY, tiny_batch, tiny_config, tiny_model
+from tests.tiny import VOCABULARY, tiny_batch, tiny_config, tiny_model, tiny_objective
 from textvae.data.batching import Batch
 from textvae.errors import ConfigError
 from textvae.evaluation.evaluator import evaluate
@@ -19,6 +19,7 @@ from textvae.latents.distributions import parameters_of, rebuilt
 from textvae.latents.heads import GaussianHead
 from textvae.latents.posteriors import HEADS
 from textvae.model import build_model
+from textvae.networks import cross_entropy
 from textvae.networks.decoder import LSTMDecoder, LSTMSettings
 from textvae.networks.decoders import DECODERS
 
@@ -187,3 +188,18 @@ def test_an_output_layer_that_the_likelihood_would_not_read_is_refused(monkeypat
         ConfigError, match=r"decoder 'own': its output is Linear.*must be a Linear without bias"
     ):
         tiny_model(decoder={"name": "own"})
+
+
+@pytest.mark.parametrize("lengths", [(4, 4, 4), (1, 3, 4)])
+@pytest.mark.parametrize("samples", [1, 3])
+def test_the_gradient_of_the_objective_is_the_foreseen_one(
+    lengths: tuple[int, ...], samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a pass over the gradient of the output weights is not spared, which nothing else would tell."""
+    found, compare = [], cross_entropy._compare
+    monkeypatch.setattr(
+        cross_entropy, "_compare", lambda *given: found.append(compare(*given)) or compare(*given)
+    )
+    model = tiny_model().train()
+    tiny_objective()(model(tiny_batch(lengths), samples), 0).total.backward()
+    assert found == [(True, True)]

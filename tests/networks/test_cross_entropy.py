@@ -43,26 +43,34 @@ def test_value_and_gradients_equal_the_plain_ones(chunk, weighted, foreseen):
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("size", [1.0, 300.0])
+@pytest.mark.parametrize("tokens", [37, 64])
 @pytest.mark.usefixtures("block")
-def test_a_word_that_counts_twice_is_two_words():
-    hidden, weight, targets = problem()
+def test_a_word_that_counts_twice_is_two_words(weighted, size, tokens):
+    """Also where logits are beyond the range of their exponentials, and with a round number of states or not."""
+    hidden, weight, targets = problem(tokens)
+    hidden = (hidden.detach() * size).requires_grad_()
     twice = torch.cat([weight, weight[20:]])
     counts = torch.ones(len(weight), dtype=torch.float64)
     counts[20:] = 2
     expected = plain(hidden, twice, targets)
     got = token_log_prob(hidden, weight, targets, 1.0, torch.float64, 8, counts)
     torch.testing.assert_close(got, expected)
+    scale = torch.linspace(-1, 2, len(hidden), dtype=torch.float64) if weighted else torch.tensor(0.25)
     for a, b in zip(
-        torch.autograd.grad(got.sum(), (hidden, weight)),
-        torch.autograd.grad(expected.sum(), (hidden, weight)),
+        torch.autograd.grad((got * scale).sum(), (hidden, weight)),
+        torch.autograd.grad((expected * scale).sum(), (hidden, weight)),
         strict=True,
     ):
         torch.testing.assert_close(a, b)
 
 
-def test_gradients_are_had_twice_from_one_pass():
+@pytest.mark.parametrize("foreseen", [1 / 37, -1 / 37])
+def test_gradients_are_had_twice_where_the_graph_is_kept(foreseen):
+    """Those that were handed on as they were foreseen stay what they are."""
     hidden, weight, targets = problem()
-    loss = CrossEntropy()(hidden, weight, targets, -1 / 37).mean()
+    loss = CrossEntropy()(hidden, weight, targets, foreseen).mean()
     first = torch.autograd.grad(loss, (hidden, weight), retain_graph=True)
     kept = [gradient.clone() for gradient in first]
     second = torch.autograd.grad(2 * loss, (hidden, weight))
@@ -95,13 +103,19 @@ def test_without_gradients_the_value_is_the_same():
         )
 
 
-def test_products_in_bfloat16_stay_close():
+@pytest.mark.parametrize("chunk", [64, 512])
+@pytest.mark.parametrize("block", [100, 1000, 2048], indirect=True)
+@pytest.mark.usefixtures("block")
+def test_products_in_bfloat16_stay_close(chunk):
     hidden, weight, targets = (
         x.detach().float() if x.is_floating_point() else x for x in problem(200, 32, 1000)
     )
     hidden.requires_grad_()
     weight = (weight * 0.2).requires_grad_()
-    expected, got = plain(hidden, weight, targets), CrossEntropy(torch.bfloat16)(hidden, weight, targets)
+    expected, got = (
+        plain(hidden, weight, targets),
+        CrossEntropy(torch.bfloat16, chunk)(hidden, weight, targets),
+    )
     torch.testing.assert_close(got, expected, atol=5e-3, rtol=0)
     for a, b in zip(
         torch.autograd.grad(got.mean(), (hidden, weight)),
@@ -140,3 +154,18 @@ def test_a_loss_that_is_no_number_stays_none():
     broken = hidden.detach().clone().index_fill_(0, torch.tensor([3]), torch.nan).requires_grad_()
     log_p = CrossEntropy()(broken, weight, targets)
     assert log_p[3].isnan() and log_p[:3].isfinite().all()
+
+
+def test_states_are_multiplied_in_round_numbers(monkeypatch):
+    """A processor's library keeps a kernel for each number of them."""
+    seen, logits_of = [], exponentials.logits_of
+
+    def look(hidden, weight):
+        seen.append(len(hidden))
+        return logits_of(hidden, weight)
+
+    monkeypatch.setattr(exponentials, "logits_of", look)
+    for tokens in (5, 32, 37, 70):
+        hidden, weight, targets = problem(tokens)
+        CrossEntropy(chunk=64)(hidden, weight, targets).sum().backward()
+    assert set(seen) == {32, 64}

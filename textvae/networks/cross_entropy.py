@@ -10,16 +10,17 @@ from torch.nn import functional as F
 from textvae.networks.exponentials import blocks_of, meet
 from textvae.networks.normaliser import estimated_log_normaliser
 
-ROUND = 32  # states at a time come in multiples of it
+ROUND = 32  # states are multiplied in multiples of it
 SAMPLES = 64  # of the same words: from so many on an estimated normaliser takes less time than a full one
 
 
 class CrossEntropy:
     """log softmax(h W^T)[target], token by token, in chunks of `chunk` tokens.
 
-    Where gradients are wanted the matrix products are taken in `products`; sums, the softmax and all that a model
-    reports without gradients stay in the type of h. `normaliser_words`: of how many words the normaliser is estimated
-    without gradients where many samples say the same (see networks.normaliser); None takes the whole vocabulary.
+    Where gradients are wanted the matrix products are taken in `products`, and the exponentials of the logits with them; the
+    sums of blocks of words, and all that a model reports without gradients, are in the type of h. `normaliser_words`: of
+    how many words the normaliser is estimated without gradients where many samples say the same (see
+    networks.normaliser); None takes the whole vocabulary.
     """
 
     def __init__(
@@ -33,7 +34,8 @@ class CrossEntropy:
     def __call__(self, hidden: Tensor, weight: Tensor, targets: Tensor, foreseen: float = 1.0) -> Tensor:
         """hidden (..,N,H), weight (V,H), targets (N,) -> log p (..,N), nats.
 
-        `foreseen` is what each of them will probably get as its gradient: where it does, a pass over that of W is spared.
+        `foreseen`, not 0, is the gradient that each of them will probably get: where it does, a pass over the gradient of W is
+        spared.
         """
         words = self.normaliser_words
         learns = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
@@ -99,18 +101,18 @@ class _TokenLogProb(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None, None, None]:
         hidden, weight, targets = ctx.saved_tensors
         d_hidden, d_weight = ctx.gradients or (None, None)
-        alike, foreseen = _looks(grad, ctx.foreseen)
+        alike, as_foreseen = _compare(grad, ctx.foreseen)
         if ctx.gradients and alike:
             ctx.gradients = None  # handed on, and scaled in place, so they serve once
             for gradient in (d_hidden, d_weight):
-                if gradient is not None and not foreseen:
+                if gradient is not None and not as_foreseen:
                     gradient *= grad[0] / ctx.foreseen
         else:
             _, d_hidden, d_weight = _gradients(hidden, weight, targets, grad[:, None], *ctx.settings)
         return d_hidden, d_weight, None, None, None, None, None
 
 
-def _looks(grad: Tensor, foreseen: float) -> tuple[bool, bool]:
+def _compare(grad: Tensor, foreseen: float) -> tuple[bool, bool]:
     """Whether all of it is one number, and whether that is the foreseen one: a GPU is waited for once."""
     if not len(grad):
         return False, False
@@ -130,27 +132,25 @@ def _gradients(
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """log p (N,) and, where wanted, the gradients of sum_n scale_n log p_n; scale one number or (N,1), counts 1 where None.
 
-    States of 0 make up a multiple of ROUND, since libraries prepare and keep a kernel for every number of them.
     With E = exp(h W^T), C = diag(counts) and s the row sums of E C: d hidden_n = W[target_n] - E_n C W / s_n and
     d W = sum_n e[target_n] h_n^T - C E^T (h / s). So no pass over E divides it.
     """
-    tokens, missing = len(hidden), -len(hidden) % ROUND
-    if missing:
-        hidden, targets = F.pad(hidden, (0, 0, 0, missing)), F.pad(targets, (0, missing))
-        scale = F.pad(scale, (0, 0, 0, missing)) if isinstance(scale, Tensor) else scale
-    log_p, scaled = hidden.new_empty(len(hidden)), hidden * scale
+    log_p, scaled = hidden.new_empty(len(hidden)), hidden * scale if wants[1] else hidden
     d_hidden = torch.empty_like(hidden) if wants[0] else None
     d_weight = (torch.empty_like if len(hidden) else torch.zeros_like)(weight) if wants[1] else None
     blocks = blocks_of(weight, counts)
     for start in range(0, len(hidden), chunk):
         part = slice(start, start + chunk)
-        met = meet(hidden[part].to(products), blocks, hidden.dtype, wants[0])
-        said, share = weight[targets[part]], met.sums.reciprocal().neg_()[:, None]
-        log_p[part] = (hidden[part] * said).sum(1) - met.log_normaliser
+        met, asked = (
+            meet(_rounded_up(hidden[part].to(products)), blocks, hidden.dtype, wants[0]),
+            len(hidden[part]),
+        )
+        said, share = weight[targets[part]], met.sums[:asked].reciprocal().neg_()[:, None]
+        log_p[part] = (hidden[part] * said).sum(1) - met.log_normaliser[:asked]
         if d_hidden is not None and met.sums_of_words is not None:
-            torch.addcmul(said, met.sums_of_words, share, out=d_hidden[part])
+            torch.addcmul(said, met.sums_of_words[:asked], share, out=d_hidden[part])
         if d_weight is not None:
-            states = (scaled[part] * share).to(products)
+            states = _rounded_up((scaled[part] * share).to(products))
             for e, rows in zip(met.exponentials, d_weight.split(len(blocks[0].words)), strict=True):
                 rows.add_(e.T @ states) if start else rows.copy_(e.T @ states)
     if d_hidden is not None:
@@ -159,4 +159,10 @@ def _gradients(
         if counts is not None:
             d_weight *= counts[:, None]
         d_weight.index_add_(0, targets, scaled)
-    return log_p[:tokens], None if d_hidden is None else d_hidden[:tokens], d_weight
+    return log_p, d_hidden, d_weight
+
+
+def _rounded_up(states: Tensor) -> Tensor:
+    """With states of 0 to a multiple of ROUND: a CPU's library prepares and keeps a kernel for every number of them."""
+    missing = -len(states) % ROUND
+    return F.pad(states, (0, 0, 0, missing)) if missing else states

@@ -48,6 +48,7 @@ def meet(hidden: Tensor, blocks: Sequence[Block], dtype: torch.dtype, wanted: bo
         met = _add_up(_logits(hidden, blocks), blocks, dtype, wanted)
         if bool(((met.sums > LEAST) & (met.sums < MOST)).all()):
             return met
+        del met
     whole = list(_logits(hidden, blocks))
     top = reduce(torch.maximum, (logits.amax(1, keepdim=True) for _, logits in whole))
     met = _add_up(((words, logits.sub_(top)) for words, logits in whole), blocks, dtype, wanted)
@@ -64,21 +65,25 @@ def _logits(hidden: Tensor, blocks: Iterable[Block]) -> Iterator[tuple[Tensor, T
 def _add_up(
     logits: Iterable[tuple[Tensor, Tensor]], blocks: Iterable[Block], dtype: torch.dtype, wanted: bool
 ) -> Met:
-    """Block by block, while what has just been made is in the cache.
-
-    The sum of a block is rounded once to the type of what it adds up: where that is bfloat16, the logits were rounded as much
-    before, and a sum without would take copies of them all.
-    """
+    """Block by block, while what has just been made is in the cache."""
     exponentials, sums, sums_of_words = [], [], []
     for (words, some), block in zip(logits, blocks, strict=True):
         e = some.exp_()
         exponentials.append(e)
-        sums.append(e.sum(1).to(dtype) if block.counts is None else e.to(dtype) @ block.counts)
+        sums.append(_row_sums(e, dtype) if block.counts is None else e.to(dtype) @ block.counts)
         if wanted:
             counted = words if block.counts is None else (block.words * block.counts[:, None]).to(words.dtype)
             sums_of_words.append((e @ counted).to(dtype))
     total = reduce(torch.add, sums)
     return Met(exponentials, total, reduce(torch.add, sums_of_words) if wanted else None, total.log())
+
+
+def _row_sums(e: Tensor, dtype: torch.dtype) -> Tensor:
+    """(N,v) -> (N,): on a CPU rounded once to the type of e, since torch takes copies of it there where the sum has another.
+
+    Where that type is bfloat16 the logits were rounded as much before.
+    """
+    return e.sum(1).to(dtype) if e.device.type == "cpu" else e.sum(1, dtype=dtype)
 
 
 def logits_of(hidden: Tensor, weight: Tensor) -> Tensor:
