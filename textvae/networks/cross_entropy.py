@@ -141,10 +141,8 @@ def _gradients(
     blocks = blocks_of(weight, counts)
     for start in range(0, len(hidden), chunk):
         part = slice(start, start + chunk)
-        met, asked = (
-            meet(_rounded_up(hidden[part].to(products)), blocks, hidden.dtype, wants[0]),
-            len(hidden[part]),
-        )
+        met = meet(_rounded_up(hidden[part].to(products)), blocks, hidden.dtype, wants[0])
+        asked = len(hidden[part])
         said, share = weight[targets[part]], met.sums[:asked].reciprocal().neg_()[:, None]
         log_p[part] = (hidden[part] * said).sum(1) - met.log_normaliser[:asked]
         if d_hidden is not None and met.sums_of_words is not None:
