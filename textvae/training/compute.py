@@ -46,7 +46,7 @@ def compute(
     normaliser_words: int | None = 512,
     kernels: int | None = None,
 ) -> Compute:
-    """device: auto, cpu or cuda; precision: auto, float32 or bfloat16; threads: null leaves it to torch.
+    """device: auto, cpu or cuda; precision: auto, float32 or bfloat16; threads: null leaves them to torch (see Crowding).
 
     auto takes CUDA where it is, and bfloat16 where products in it are the faster ones. normaliser_words: null is exact.
     kernels: see keep_kernels; null leaves it to the library. ValueError for anything else, for a device that is not
