@@ -8,9 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textvae.training import assembly, crowding
-from textvae.training.compute import Compute
-from textvae.training.crowding import Crowding, Look, cores_left, look, threads_for
+from textvae.training import crowding
+from textvae.training.crowding import Crowding, Look, cores_left, look, sharing, threads_for
 from textvae.training.measurement import Console
 
 
@@ -82,18 +81,17 @@ def test_threads_stay_where_the_system_tells_nothing(four_threads: None) -> None
     assert torch.get_num_threads() == 4
 
 
-@pytest.mark.parametrize("device, asked, follows", [("cpu", None, 1), ("cpu", 2, 0), ("meta", None, 0)])
-def test_a_number_of_threads_that_was_asked_for_is_kept(
-    monkeypatch: pytest.MonkeyPatch, device: str, asked: int | None, follows: int
+@pytest.mark.parametrize("asked, looked", [(None, 2), (2, 0)])
+def test_progress_follows_unless_a_number_of_threads_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, asked: int | None, looked: int
 ) -> None:
     looks: list[None] = []
-    monkeypatch.setattr(assembly, "Crowding", partial(Crowding, look=lambda: looks.append(None)))
-    console = Console(lambda line: None, lambda what, done, of: None)
-    machine = Compute(torch.device(device), torch.float32)
-    share_cores = assembly.sharing({"compute": {"threads": asked}}, machine, console)
-    looks.clear()
-    share_cores()
-    assert len(looks) == follows
+    told: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(crowding, "Crowding", partial(Crowding, look=lambda: looks.append(None)))
+    console = Console(pytest.fail, lambda what, done, of: told.append((what, done, of)))
+    sharing(console, asked).progress("epoch", 1, 2)
+    assert len(looks) == looked  # at its beginning and at the first progress
+    assert told == [("epoch", 1, 2)]
 
 
 def test_looks_at_the_systems_own_statistics(tmp_path: Path) -> None:

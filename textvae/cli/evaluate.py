@@ -18,6 +18,7 @@ from textvae.reporting.runs import read_run
 from textvae.training import measurement
 from textvae.training.checkpoint import RunFolder
 from textvae.training.compute import build_compute
+from textvae.training.crowding import sharing
 from textvae.training.environment import environment
 from textvae.training.files import write_json
 from textvae.training.trackers_jsonlines import plain
@@ -56,7 +57,8 @@ def evaluate(config: dict[str, Any]) -> None:
         check_output(Path(config["output"]))
     build_compute({"compute": config["compute"] | _normaliser(vae, config)}).place(vae.model)
     chosen, facts = chosen_batches(vae, config, out)
-    metrics = measurement.measure(vae.model, chosen, evaluation, config["seed"], out.progress)
+    progress = sharing(out, config["compute"]["threads"]).progress
+    metrics = measurement.measure(vae.model, chosen, evaluation, config["seed"], progress)
     for name in SHOWN:
         if name in metrics:
             print(

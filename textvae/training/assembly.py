@@ -14,8 +14,7 @@ from textvae.objectives.objective import Objective, build_objective, without_eff
 from textvae.refinement import build_refined
 from textvae.registry import construct
 from textvae.training.checkpoint import RunFolder
-from textvae.training.compute import Compute, build_compute
-from textvae.training.crowding import Crowding
+from textvae.training.compute import build_compute
 from textvae.training.descent import Descent
 from textvae.training.limits import Limits
 from textvae.training.measurement import Console, Evaluation, prepare_data, split_batches
@@ -48,7 +47,6 @@ def assemble(
         construct({"train": Limits}, {"name": "train", **config["train"]}, "train"),
     )
     machine = build_compute(config)
-    share_cores = sharing(config, machine, console)
     data = prepare_data(config, console.say)
     train, valid, test = (split_batches(data, config, split) for split in ("train", "valid", "test"))
     torch.manual_seed(config["seed"])
@@ -83,16 +81,8 @@ def assemble(
         say=console.say,
         show=partial(show_sentences, vae, tracker),
         stop_requested=stop_requested,
-        share_cores=share_cores,
     )
     return Work(trainer, vae, test, evaluation._replace(facts=data.facts), data.fingerprint)
-
-
-def sharing(config: Config, machine: Compute, console: Console) -> Callable[[], None]:
-    """What is to be called between steps: it does nothing on another device, or where compute.threads says how many."""
-    if machine.device.type != "cpu" or config["compute"].get("threads") is not None:
-        return lambda: None
-    return Crowding(console.say).follow
 
 
 def build_descent(model: SentenceVAE, objective: Objective, config: Config) -> tuple[Descent, Plateau]:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import torch
 
+from textvae.training.measurement import Console
+
 STATISTICS = Path("/proc/stat")  # of Linux: elsewhere nothing is known, and threads stay as they are
 SHORTEST = 0.1  # seconds between two looks: the system counts in hundredths
 INTERVAL = 10.0  # seconds: what other programs do for less is not followed
@@ -56,7 +58,7 @@ class Crowding:
         self._told = False
 
     def follow(self) -> None:
-        """To be called often, between two steps: it looks at most once an INTERVAL. The first change is told."""
+        """To be called often: it looks at most once an INTERVAL. The first change is told."""
         if time.monotonic() < self._due:
             return
         before, self._last = self._last, self._look()
@@ -71,3 +73,16 @@ class Crowding:
                 f"note: other programs leave about {cores:.1f} cores to {threads} threads, which would wait for one another: "
                 f"{wanted} from here on, and more when they are gone (compute.threads={threads} keeps {threads})"
             )
+
+
+def sharing(console: Console, threads: int | None) -> Console:
+    """A console under whose progress torch's threads follow other programs, but where so many `threads` were asked for."""
+    if threads is not None:
+        return console
+    crowding = Crowding(console.say)
+
+    def progress(what: str, done: int, of: int) -> None:
+        crowding.follow()
+        console.progress(what, done, of)
+
+    return console._replace(progress=progress)

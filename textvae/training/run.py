@@ -13,6 +13,7 @@ from textvae.plugins import import_plugins
 from textvae.training.assembly import Config, assemble, build_tracker
 from textvae.training.checkpoint import RunFolder
 from textvae.training.compute import build_compute, threads_of_its_own
+from textvae.training.crowding import sharing
 from textvae.training.environment import environment
 from textvae.training.files import write_json
 from textvae.training.inheritance import InitFrom, Source
@@ -134,6 +135,7 @@ def _run(
 
     begun: the folder that says on which text the run was begun; without it any will do.
     """
+    console = sharing(console, config["compute"].get("threads"))
     with stopping() as stop_requested, _finishing(build_tracker(config, folder)) as tracker:
         work = assemble(config, folder, tracker, console, stop_requested)
         if begun is not None and not begun.is_of(work.corpus):

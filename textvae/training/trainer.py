@@ -50,14 +50,12 @@ class Trainer:
         say: Callable[[str], None],
         show: Callable[[int], None],
         stop_requested: Callable[[], bool],
-        share_cores: Callable[[], None],
     ) -> None:
         self.model, self.objective, self.updater, self.descent = model, objective, updater, descent
         self.plateau, self.batches, self.limits = plateau, batches, limits
         self.folder, self.tracker = folder, tracker
         self.validation = Validation(model, objective, validation, tracker, seed, progress)
         self.progress, self.say, self.show, self.stop_requested = progress, say, show, stop_requested
-        self.share_cores = share_cores
         self.best = Best(model, objective, folder)
         self.device = next(model.parameters()).device
         self.step = self.epoch = self.position = 0
@@ -110,7 +108,6 @@ class Trainer:
         self.position += 1
 
     def _between_steps(self) -> None:
-        self.share_cores()
         if self.step % self.limits.log_every == 0:
             self._log_training()
         if self.step % RELEASE == 0:
