@@ -21,6 +21,7 @@ GOOD = {
     [
         ({}, "works"),
         ({"mi_lower": 0.0}, "fails: lower MI bound does not rise"),
+        ({"mi_lower": 0.004, "mi_upper": 0.02}, "fails: lower MI bound does not rise"),
         ({"mi_upper": 0.0, "active_units": 0}, "fails: upper MI bound does not rise; AU does not rise"),
         ({"nll_iw": 101.2}, "fails: IW-NLL 0.15 above the LM's, allowed 0.10"),
         ({"nll_iw": None}, "fails: no IW-NLL"),
