@@ -16,7 +16,7 @@ def environment(device: torch.device, products: torch.dtype | None = None) -> di
     """`commit` is null outside a checkout, and ends in "+" where tracked files of it were changed, but for documents.
 
     products: the type of matrix products in training, on which figures depend as on device and threads; null where
-    nothing was trained. threads: as many as now; before, a training may have had others.
+    nothing was trained. threads: as many as now; those of a training may change.
     """
     return {
         "textvae": _version("textvae"),

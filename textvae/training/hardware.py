@@ -74,9 +74,10 @@ def float32_precision(device: torch.device) -> str:
 
 
 def _factors(device: torch.device) -> tuple[Tensor, Tensor]:
-    """As of the states of some sentences and a block of the words, of no round size; short, so that many rounds are cheap."""
+    """As of the states of some sentences and as many words as are met at once: on a CPU a block, on a GPU all; no round sizes."""
     generator = torch.Generator().manual_seed(0)
-    a, b = (torch.randn(size, 256, generator=generator).to(device) for size in (256, 2002))
+    words = 2002 if device.type == "cpu" else 10_002
+    a, b = (torch.randn(size, 256, generator=generator).to(device) for size in (256, words))
     return a, b
 
 
